@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import time
 
 import pytest
@@ -20,7 +21,7 @@ from llm_mesh_middleware.testing import (
     Scripted,
     Stream,
 )
-from tests.engine.calls import HOST, KEY, call, read_piece, request_to, send
+from tests.engine.calls import HOST, KEY, MakeClient, call, read_piece, request_to, send
 
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
@@ -82,6 +83,22 @@ async def test_a_broken_head_is_a_protocol_error(
     assert _is_discreet(str(caught.value), plain_upstream)
     assert len(plain_upstream.requests) == 1
     assert await asyncio.to_thread(plain_upstream.wait_closed)
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("another protocol", "something that is not HTTP: its status line is invalid"),
+        ("two lengths", "something that is not HTTP: its length is invalid"),
+        ("a field without end", "something that is not HTTP: its head is longer than 131072 bytes"),
+    ],
+)
+async def test_a_broken_head_is_told_by_what_is_wrong_with_it(
+    make_client: MakeClient, plain_upstream: FakeUpstream, fault: str, told: str
+) -> None:
+    plain_upstream.always(BROKEN_HEAD[fault])
+    with pytest.raises(UpstreamProtocolError, match=told):
+        await make_client().open(request_to(plain_upstream))
 
 
 @pytest.mark.parametrize("answer", BROKEN_BODY.values(), ids=BROKEN_BODY)
@@ -155,31 +172,44 @@ async def test_a_name_that_does_not_resolve_is_a_connect_error(
     assert "invalid" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("fault", "told"),
-    [
-        ("another name", "its certificate is for another host name"),
-        ("expired", "its certificate has expired"),
-        ("self-signed", "its certificate is not from a known authority"),
-        ("unknown authority", "its certificate is not from a known authority"),
-    ],
-)
-async def test_a_bad_certificate_is_refused_before_anything_is_sent(
-    client: AsyncUpstreamClient, ca: CertificateAuthority, fault: str, told: str
-) -> None:
-    context = {
+BAD_CERTIFICATES = {
+    "another name": "its certificate is for another host name",
+    "expired": "its certificate has expired",
+    "self-signed": "its certificate is not from a known authority",
+    "unknown authority": "its certificate is not from a known authority",
+}
+
+
+def bad_certificate(ca: CertificateAuthority, fault: str) -> ssl.SSLContext:
+    return {
         "another name": lambda: ca.issue("other.example"),
         "expired": lambda: ca.issue(HOST, expired=True),
         "self-signed": lambda: ca.issue(HOST, self_signed=True),
         "unknown authority": lambda: CertificateAuthority().issue(HOST),
     }[fault]()
-    with FakeUpstream(host_names=HOST, tls=context) as upstream:
+
+
+@pytest.mark.parametrize("fault", BAD_CERTIFICATES)
+async def test_a_bad_certificate_is_refused_before_anything_is_sent(
+    client: AsyncUpstreamClient, ca: CertificateAuthority, fault: str
+) -> None:
+    with FakeUpstream(host_names=HOST, tls=bad_certificate(ca, fault)) as upstream:
         with pytest.raises(UpstreamConnectError, match="certificate") as caught:
             await client.open(request_to(upstream))
-        assert told in str(caught.value)
         assert _is_discreet(str(caught.value), upstream)
         assert upstream.requests == []
         assert await asyncio.to_thread(upstream.wait_closed)
+
+
+@pytest.mark.parametrize(("fault", "told"), BAD_CERTIFICATES.items())
+async def test_what_is_wrong_with_a_certificate_is_told(
+    make_client: MakeClient, ca: CertificateAuthority, fault: str, told: str
+) -> None:
+    with (
+        FakeUpstream(host_names=HOST, tls=bad_certificate(ca, fault)) as upstream,
+        pytest.raises(UpstreamConnectError, match=told),
+    ):
+        await make_client().open(request_to(upstream))
 
 
 async def test_plain_http_where_tls_is_wanted_is_a_connect_error(
@@ -198,7 +228,7 @@ async def test_plain_http_where_tls_is_wanted_is_a_connect_error(
 
 
 async def test_a_connection_that_is_closed_in_the_handshake_was_not_refused(
-    client: AsyncUpstreamClient,
+    make_client: MakeClient,
 ) -> None:
     async def leave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
@@ -207,7 +237,7 @@ async def test_a_connection_that_is_closed_in_the_handshake_was_not_refused(
     async with await asyncio.start_server(leave, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(UpstreamConnectError, match="closed in the TLS handshake"):
-            await client.open(request_to(f"https://127.0.0.1:{port}"))
+            await make_client().open(request_to(f"https://127.0.0.1:{port}"))
 
 
 async def test_tls_where_plain_http_is_spoken_fails(

@@ -238,7 +238,7 @@ def _map(exc: Exception, request: UpstreamRequest) -> UpstreamError:
         if isinstance(exc, kind):
             return connect_failure(host, reason, has_connected=True)
     if isinstance(exc, NotHTTP):
-        return UpstreamProtocolError(f"{host} answered something that is not HTTP")
+        return UpstreamProtocolError(f"{host} answered something that is not HTTP: {exc}")
     # Otherwise the cause is local: a CA or certificate file that cannot be used.
     reason = exc.strerror or type(exc).__name__ if isinstance(exc, OSError | ssl.SSLError) else ""
     return connect_failure(host, f"the TLS files for it cannot be used ({reason})")

@@ -70,7 +70,7 @@ _TRAILER = _Line(
 
 
 class NotHTTP(Exception):
-    """The received bytes are not an HTTP response, or only part of one."""
+    """The received bytes are not an HTTP response, or only part of one; the message says why."""
 
 
 class NoResponse(NotHTTP):
@@ -152,7 +152,9 @@ class ResponseReader:
                 return rest
         self._held = held = bytearray(data) if held is None else held
         del held[:start]
-        if self._spent + len(held) > _MAX_HEADS_BYTES or held[:5] != b"HTTP/"[: len(held)]:
+        if self._spent + len(held) > _MAX_HEADS_BYTES:
+            raise NotHTTP(f"its head is longer than {_MAX_HEADS_BYTES} bytes")
+        if held[:5] != b"HTTP/"[: len(held)]:
             raise _wrong("head")
         return None
 
@@ -394,4 +396,4 @@ def _fields(lines: bytes) -> Fields:
 
 
 def _wrong(part: str) -> NotHTTP:
-    return NotHTTP(f"the {part} is not HTTP's")
+    return NotHTTP(f"its {part} is invalid")

@@ -217,7 +217,7 @@ def _map(exc: Exception, request: UpstreamRequest) -> UpstreamError:
             has_connected = not isinstance(exc, httpcore.ConnectError)
             return connect_failure(host, reason, has_connected=has_connected)
     if isinstance(exc, NotHTTP):
-        return UpstreamProtocolError(f"{host} answered something that is not HTTP")
+        return UpstreamProtocolError(f"{host} answered something that is not HTTP: {exc}")
     # Otherwise the cause is local: a CA or certificate file that cannot be used.
     return connect_failure(host, "the TLS files for it cannot be used")
 

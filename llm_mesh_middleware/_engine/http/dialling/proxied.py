@@ -101,4 +101,4 @@ def _failure(exc: aiohttp.ClientError) -> Exception:
     for kind, reason in _LOSSES:
         if isinstance(exc, kind):
             return NotConnected(reason, has_connected=True)
-    return NotHTTP("the proxy answered something that is not HTTP")
+    return NotHTTP("the answer of the proxy is invalid")
