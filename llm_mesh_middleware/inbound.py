@@ -10,6 +10,7 @@ reply:
 
 from __future__ import annotations
 
+from asyncio import AbstractEventLoop
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar
@@ -145,6 +146,7 @@ class Inbound(Generic[Native]):
         body: Port | AsyncPort | None = None,
         *,
         why: Callable[[], Exception] | None = None,
+        loop: AbstractEventLoop | None = None,
     ) -> Awaitable[AsyncDelivery]:
         """Serve a request; the asynchronous twin of `serve`.
 
@@ -154,11 +156,14 @@ class Inbound(Generic[Native]):
             body: as for `serve`.
             why: returns the reason for a cancellation of the calling task; by default the client
                 has left.
+            loop: the running event loop, if the adapter knows it.
         """
         entrance = self._entrance or self._make_entrance()
         flow = serve(entrance, addressed, request, body)
         serving = (self._mesh or self.mesh)._serving
-        return serving.arun(flow) if why is None else serving.arun(flow, why=why)
+        if why is None:
+            return serving.arun(flow, loop=loop)
+        return serving.arun(flow, why=why, loop=loop)
 
     def stating(self, native: Native) -> AbstractContextManager[None]:
         """Return a context in which calls through the mesh have the attributes of a request.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from asyncio import AbstractEventLoop
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
 from functools import partial
@@ -156,15 +157,20 @@ class Serving:
         self._observer(self._addressed(host, request)).ended(error.status, error, None)
 
     def arun(
-        self, flow: Flow, *, why: Callable[[], Exception] = _client_left
+        self,
+        flow: Flow,
+        *,
+        why: Callable[[], Exception] = _client_left,
+        loop: AbstractEventLoop | None = None,
     ) -> Coroutine[Any, Any, AsyncDelivery]:
         """Run a flow in the running event loop.
 
         Args:
             flow: what `exchange`, `outgoing` or `serve` returned.
             why: returns the error that a cancellation of the calling task stands for.
+            loop: the event loop, if the caller knows it: on Python 3.11 it takes a system call.
         """
-        loop = running_loop()  # once, because on Python 3.11 it makes a system call
+        loop = loop or running_loop()
         return adrive(flow, self.clients.of_loop(loop), self._async_background, why, loop)
 
     def run(self, flow: Flow, *, scope: CancelScope | None = None) -> Delivery:

@@ -99,6 +99,7 @@ class Responder(PerCall):
             request,
             client,
             why=lambda: interrupt.error or ServerShutdown(),
+            loop=interrupt.loop,
         )
         self._has_reply = True
         try:

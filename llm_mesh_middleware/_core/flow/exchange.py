@@ -119,7 +119,7 @@ def _flow(
 ) -> Flow:
     """Return the attempts, with everything that is put around them."""
     rule, clock, random, operation = context.rule, context.clock, context.random, context.operation
-    plan = AttemptPlan(
+    plan = AttemptPlan.of(
         rule.backends,
         rule.retry,
         operation=operation,

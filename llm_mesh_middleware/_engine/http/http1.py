@@ -23,6 +23,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from ..._core.private import PerCall
 from .protocols import MAX_HEAD_BYTES, TOKEN_BYTES, are_names
 
 __all__ = ["NoResponse", "NotHTTP", "ResponseReader"]
@@ -77,7 +78,7 @@ class NoResponse(NotHTTP):
     """The connection ended before a response began or its head was complete."""
 
 
-class ResponseReader:
+class ResponseReader(PerCall):
     """Reads one response; feed it received bytes, and empty bytes at the end of the connection.
 
     `status` and `fields` are set when `feed_head` returns bytes; `is_clean` is whether the head is
@@ -86,34 +87,18 @@ class ResponseReader:
     that.
     """
 
-    __slots__ = (
-        "_held",
-        "_is_chunked",
-        "_left",
-        "_line",
-        "_spent",
-        "_trailers",
-        "error",
-        "fields",
-        "is_clean",
-        "is_over",
-        "keeps",
-        "status",
-    )
-
-    def __init__(self) -> None:
-        self.status = 0
-        self.fields: Fields = []
-        self.is_clean = False
-        self.is_over = False
-        self.keeps = False
-        self.error: NotHTTP | None = None
-        self._held: bytearray | None = None  # an incomplete head or line
-        self._spent = 0  # bytes of the heads, then of the trailers
-        self._left = 0  # of the body, or of the current chunk
-        self._is_chunked = False
-        self._line = _CHUNK_SIZE  # the next line of a chunked body
-        self._trailers = 0
+    status: int = 0
+    fields: Fields = []
+    is_clean: bool = False
+    is_over: bool = False
+    keeps: bool = False
+    error: NotHTTP | None = None
+    _held: bytearray | None = None  # an incomplete head or line
+    _spent: int = 0  # bytes of the heads, then of the trailers
+    _left: int = 0  # of the body, or of the current chunk
+    _is_chunked: bool = False
+    _line: _Line = _CHUNK_SIZE  # the next line of a chunked body
+    _trailers: int = 0
 
     def feed_head(self, data: bytes) -> bytes | None:
         """Feed bytes of the head.

@@ -22,6 +22,7 @@ from ...http.forwarding import ForwardPolicy
 from ...http.hops import next_hops
 from ...pricing.charge import Charge
 from ...pricing.prices import NO_PRICES
+from ...private import PerCall
 from ...provider.health import Lease
 from ...provider.upstream import Upstream
 from ...routing.retry_policy import Verdict
@@ -49,41 +50,54 @@ _MAX_LOOKED_AT = 4096
 _MAX_HELD_BACK = 65_536
 
 
-class Attempt:
+class Attempt(PerCall):
     """One call. It shares no headers, key, path or model with earlier attempts."""
 
-    def __init__(
-        self,
+    _context: CallContext
+    upstream: Upstream
+    candidate: Candidate
+    lease: Lease
+    number: int
+    _preferred_host: str
+    _transformer: Transformer
+    _whole: Deadline
+    _first_byte: Deadline
+
+    @classmethod
+    def of(
+        cls,
         context: CallContext,
         candidate: Candidate,
         lease: Lease,
         *,
         number: int,
         preferred_host: str,
-    ) -> None:
-        """Create an attempt; `preferred_host` is the provider host that the rule prefers."""
+    ) -> Attempt:
+        """Return an attempt; `preferred_host` is the provider host that the rule prefers."""
         upstream = candidate.backend.upstream
         if upstream.rewrites is not None:
             upstream = upstream.rewritten(context.request.model, context.random)
-        self.upstream = upstream
-        self.lease = lease
-        self.number = number
-        self.candidate = candidate
-        self._endpoint = candidate.endpoint
-        self._preferred_host = preferred_host
-        self._health = candidate.health
-        self._context = context
         request = context.request_for(upstream) if upstream.conversions else context.request
-        self._transformer: Transformer = upstream.transformer(request, context.operation)
-        if self._health.rejects_additions:
-            self._transformer.drop_additions()
-        self._whole = deadline = context.deadline.for_host(upstream.identity.host)
-        if self._transformer.wants_stream:
+        transformer: Transformer = upstream.transformer(request, context.operation)
+        if candidate.health.rejects_additions:
+            transformer.drop_additions()
+        whole = deadline = context.deadline.for_host(upstream.identity.host)
+        if transformer.wants_stream:
             deadline = deadline.or_sooner(
                 context.clock(), "first_byte", context.timeouts.first_byte
             )
         # A whole response only begins when the model has finished.
-        self._first_byte = deadline
+        return cls(
+            context,
+            upstream,
+            candidate,
+            lease,
+            number,
+            preferred_host,
+            transformer,
+            whole,
+            deadline,
+        )
 
     @property
     def model(self) -> str | None:
@@ -300,7 +314,7 @@ class Attempt:
             headers.append((b"content-length", b"%d" % len(body)))
         is_rejected_addition = is_error and self._transformer.rejects_additions(answer)
         if is_rejected_addition:
-            self._health.rejects_additions = True
+            self.candidate.health.rejects_additions = True
         return Outcome(
             answer.status,
             headers,
@@ -316,7 +330,7 @@ class Attempt:
         )
 
     def _request(self) -> UpstreamRequest:
-        context, upstream, endpoint = self._context, self.upstream, self._endpoint
+        context, upstream, endpoint = self._context, self.upstream, self.candidate.endpoint
         transformer = self._transformer
         client, settings = context.request.headers, context.settings
         if transformer.dropped:

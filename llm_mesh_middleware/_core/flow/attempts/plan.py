@@ -24,9 +24,10 @@ from ....exceptions import (
     UpstreamConnectError,
     UpstreamTimeout,
 )
-from ...balance.backends import Backend, Backends
+from ...balance.backends import Backend, Backends, Tiers
 from ...balance.balancer import Balancer, Candidate
 from ...dialect import ServedOperation
+from ...private import PerCall
 from ...provider.health import ProviderHealth
 from ...provider.registry import HealthRegistry
 from ...routing.retry_policy import RetryPolicy, Verdict
@@ -61,7 +62,7 @@ class Choice(msgspec.Struct, frozen=True):
         return self.candidate.health
 
 
-class AttemptPlan:
+class AttemptPlan(PerCall):
     """The order in which one request tries the backends that can serve its operation.
 
     A fallback goes to another backend of the same priority first, then to the next priority; but if
@@ -71,8 +72,25 @@ class AttemptPlan:
     is the candidate whose response the client gets.
     """
 
-    def __init__(
-        self,
+    _tiers: Tiers
+    _retry: RetryPolicy
+    _health: HealthRegistry
+    _budget: RetryBudget
+    _random: Callable[[], float]
+    _balancer: Balancer
+    _call: ClientRequest
+    preferred_host: str
+    made: int = 0
+    served: Candidate | None = None
+    _affine_to: str | None = None
+    _tried: list[Candidate] = []
+    _waited_for: list[Backend] = []
+    _has_hedged: bool = False
+    _offered: dict[int, tuple[Endpoint, ...]] = {}
+
+    @classmethod
+    def of(
+        cls,
         backends: Backends,
         retry: RetryPolicy,
         *,
@@ -82,7 +100,7 @@ class AttemptPlan:
         balancer: Balancer,
         call: ClientRequest,
         random: Callable[[], float],
-    ) -> None:
+    ) -> AttemptPlan:
         """Plan the attempts of `call`.
 
         Args:
@@ -98,27 +116,15 @@ class AttemptPlan:
         Raises:
             UnsupportedOperation: no backend can serve the operation.
         """
-        self._tiers = backends.serving(operation)
-        if not self._tiers:
+        tiers = backends.serving(operation)
+        if not tiers:
             raise UnsupportedOperation(
                 f"{_hosts(backends)} cannot serve {operation.suffix}: "
                 "the mesh knows only the path for chat"
             )
-        self._retry = retry
-        self._health = health
-        self._budget = budget
-        self._random = random
-        self._affine_to: str | None = None
-        self._balancer = balancer
-        self._call = call
-        self._tried: list[Candidate] = []
-        self._waited_for: list[Backend] = []
-        self._has_hedged = False
-        self._offered: dict[int, tuple[Endpoint, ...]] = {}
-        self.made = 0
-        self.served: Candidate | None = None
-        self.preferred_host = self._tiers[0][0].upstream.identity.host
         budget.earn()
+        preferred_host = tiers[0][0].upstream.identity.host
+        return cls(tiers, retry, health, budget, random, balancer, call, preferred_host)
 
     @property
     def first_tier(self) -> tuple[Backend, ...]:

@@ -230,7 +230,7 @@ class AttemptSequence(PerCall):
 
     def _begin(self, choice: Choice, lease: Lease) -> Attempt:
         self._plan.tries(choice.candidate)
-        return Attempt(
+        return Attempt.of(
             self._context,
             choice.candidate,
             lease,

@@ -96,7 +96,7 @@ class Copy:
 
     def _call(self) -> Generator[Step, StepResult, None]:
         context = self._context()
-        attempt = Attempt(
+        attempt = Attempt.of(
             context,
             self._candidate,
             self._lease,
