@@ -308,6 +308,7 @@ PLACES = (
     "tests/cli/",  # the same
     "tests/clouds/test_{name}.py",  # its own rules
     "tests/translation/spoken/{name}.py",
+    "tests/translation/odd_streams.py",  # some of its own, if it has any
     "tests/translation/dialect_table.py",
 )
 

@@ -80,6 +80,7 @@ class ChatAnswer(msgspec.Struct, gc=False):
 
 
 _decode = LenientDecoder(ChatAnswer)
+_decode_text = msgspec.json.Decoder(str).decode
 
 
 def read_answer(body: bytes, stamp: Stamp) -> Answer:
@@ -118,8 +119,11 @@ def call_id(call: Call, number: int, stamp: Stamp) -> str:
 
 
 def arguments_of(call: Call) -> str:
-    """Return the arguments of a call as JSON text."""
-    return "{}" if call.function is None else bytes(call.function.arguments).decode()
+    """Return the arguments of a call as JSON text; some servers of this API send that text."""
+    if call.function is None:
+        return "{}"
+    given = bytes(call.function.arguments)
+    return _decode_text(given) if given.startswith(b'"') else given.decode()
 
 
 def finish_of(reason: str | None, *, has_calls: bool) -> FinishReason:

@@ -27,6 +27,7 @@ from ..._core.conversation.answer import (
 from ..._core.conversation.writing import Stamp
 from ...exceptions import UpstreamProtocolError
 from ..lenient import LenientDecoder
+from ..translation.events import BrokenStream
 from ..translation.faults import fault_of
 from .answers import ChatAnswer, Message, arguments_of, call_id, finish_of, tokens_of
 
@@ -54,7 +55,7 @@ class LineReader:
         """Return the deltas of the lines that `data` completes.
 
         Raises:
-            UpstreamProtocolError: A line is too long, or is not JSON.
+            BrokenStream: A line is too long, or is not JSON.
         """
         deltas: list[Delta] = []
         *whole, rest = data.split(b"\n")
@@ -63,12 +64,15 @@ class LineReader:
                 line = b"".join((*self._pieces, line))
                 self._pieces.clear()
                 self._size = 0
-            self._read(line, deltas)
+            try:
+                self._read(line, deltas)
+            except UpstreamProtocolError as exc:
+                raise BrokenStream(exc.message, deltas) from exc
         if rest:
             self._pieces.append(rest)
             self._size += len(rest)
             if self._size > _MAX_LINE:
-                raise UpstreamProtocolError(f"sent a line of more than {_MAX_LINE} bytes")
+                raise BrokenStream(f"sent a line of more than {_MAX_LINE} bytes", deltas)
         return deltas
 
     def finish(self) -> Sequence[Delta]:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ..._core.conversation.answer import Delta, End
 from ..._core.http.sse import MAX_EVENT_BYTES, EventCutter, EventTooLong, event_parts
 from ...exceptions import UpstreamProtocolError
 from .split_pairs import SplitPairs
 
-__all__ = ["ServerSentReader"]
+__all__ = ["BrokenStream", "ServerSentReader"]
 
 ReadEvent = Callable[[bytes, bytes, list[Delta]], None]
+
+
+class BrokenStream(UpstreamProtocolError):
+    """A stream cannot be read further; `deltas` are those of the same bytes before the fault."""
+
+    def __init__(self, message: str, deltas: Sequence[Delta]) -> None:
+        super().__init__(message)
+        self.deltas = deltas
 
 
 class ServerSentReader:
@@ -32,7 +40,7 @@ class ServerSentReader:
         """Return the deltas that `data` completes.
 
         Raises:
-            UpstreamProtocolError: An event is too long, or cannot be read.
+            BrokenStream: An event is too long, or cannot be read.
         """
         deltas: list[Delta] = []
         try:
@@ -41,9 +49,10 @@ class ServerSentReader:
                 if payload:
                     self._read(self._join(payload), name, deltas)
         except EventTooLong:
-            raise UpstreamProtocolError(
-                f"sent an event of more than {MAX_EVENT_BYTES} bytes"
-            ) from None
+            message = f"sent an event of more than {MAX_EVENT_BYTES} bytes"
+            raise BrokenStream(message, deltas) from None
+        except UpstreamProtocolError as exc:
+            raise BrokenStream(exc.message, deltas) from exc
         return deltas
 
     def finish(self) -> list[Delta]:

@@ -29,6 +29,7 @@ from ..._core.dialect import WholeAnswer
 from ..._core.http.decoding import DecodingError, StreamDecoder
 from ..._core.values.summary import AnswerSummary
 from ...exceptions import AnswerableError, StreamInterrupted, UpstreamProtocolError
+from .events import BrokenStream
 from .whole import Accumulator
 
 __all__ = ["REASONS", "TranslatingRelay"]
@@ -115,6 +116,10 @@ class TranslatingRelay:
             return self._write(self._reader.feed(data))
         except DecodingError as exc:
             return self._break(f"sent a stream that cannot be read: {exc}")
+        except BrokenStream as exc:
+            is_begun = self.has_event or not _are_starts(exc.deltas)
+            passed = self._write(exc.deltas) if is_begun else b""
+            return passed + self._break(exc.message)
         except UpstreamProtocolError as exc:
             return self._break(exc.message)
 
@@ -141,19 +146,32 @@ class TranslatingRelay:
     def _write(self, deltas: Sequence[Delta]) -> bytes:
         if not deltas:
             return b""
-        if isinstance(failed := deltas[-1], Failed) and self._is_first(deltas):
+        failed = deltas[-1]
+        if isinstance(failed, Failed) and not self.has_event and _are_starts(deltas[:-1]):
             self.refusal = self._refuse(failed.fault)
+        is_plain = True
         for delta in deltas:
             if type(delta) in _WITHOUT_FACTS:
                 self.events += 1
             else:
+                is_plain = False
                 self._note(delta)
         if self._kept is not None:
             self._kept.add(deltas)
         if self.refusal is not None:
             return b""
-        passed = self._writer.write(deltas)
+        passed = self._writer.write(deltas) if is_plain else self._write_each(deltas)
         self.has_event = self.has_event or bool(passed)
+        return passed
+
+    def _write_each(self, deltas: Sequence[Delta]) -> bytes:
+        """Return the events of deltas, up to one that makes no answer in the client's dialect."""
+        passed = b""
+        for delta in deltas:
+            try:
+                passed += self._writer.write((delta,))
+            except UpstreamProtocolError as exc:
+                return passed + self._break(exc.message)
         return passed
 
     def _note(self, delta: Delta) -> None:
@@ -174,10 +192,11 @@ class TranslatingRelay:
         elif isinstance(delta, Failed):
             self.error = UpstreamProtocolError(f"{self._host} sent an error")
 
-    def _is_first(self, deltas: Sequence[Delta]) -> bool:
-        """Return whether nothing of an answer precedes the last of the deltas."""
-        return not self.has_event and all(isinstance(delta, Start) for delta in deltas[:-1])
-
     def _break(self, what: str) -> bytes:
         self._has_ended = False
         return self.abort(UpstreamProtocolError(f"{self._host} {what}"))
+
+
+def _are_starts(deltas: Sequence[Delta]) -> bool:
+    """Return whether deltas say nothing but that an answer begins."""
+    return all(isinstance(delta, Start) for delta in deltas)

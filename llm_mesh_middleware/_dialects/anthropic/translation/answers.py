@@ -152,7 +152,11 @@ def write_answer(answer: Answer, conversation: Conversation, stamp: Stamp) -> by
         "role": "assistant",
         "model": reply_model(answer.model, conversation, stamp),
         "content": [*_blocks(answer)],
-        "stop_reason": stop_reason(answer.finish or "stop", answer.stop_sequence),
+        "stop_reason": stop_reason(
+            answer.finish or "stop",
+            answer.stop_sequence,
+            refuses=any(isinstance(part, Refusal) for part in answer.parts),
+        ),
         "stop_sequence": answer.stop_sequence,
         "usage": write_usage(answer.usage or Usage(0, 0)),
     }
@@ -188,8 +192,10 @@ def _blocks(answer: Answer) -> Iterator[dict[str, Any]]:
                 yield {"type": "tool_use", "id": part.id, "name": part.name, "input": input}
 
 
-def stop_reason(finish: FinishReason, stop_sequence: str | None) -> str:
-    """Return the stop reason of a message."""
+def stop_reason(finish: FinishReason, stop_sequence: str | None, *, refuses: bool) -> str:
+    """Return the stop reason of a message; `refuses` says that its text is a refusal."""
+    if finish == "stop" and refuses:
+        return _REASONS["refused"]
     is_sequence = finish == "stop" and stop_sequence is not None
     return "stop_sequence" if is_sequence else _REASONS[finish]
 

@@ -87,6 +87,7 @@ class MessageEventWriter:
         self._is_open = False
         self._has_begun = False
         self._is_over = False
+        self._refuses = False
         self._usage: Usage | None = None
         self._finish: Finish | None = None
 
@@ -111,7 +112,7 @@ class MessageEventWriter:
 
     def _write(self, delta: Delta, out: list[bytes]) -> None:
         match delta:
-            case TextDelta(text) | RefusalDelta(text):
+            case TextDelta(text):
                 self._add_text("text", text, out)
             case ToolArguments(key, text):
                 if (call := self._calls.get(key)) is not None and text:
@@ -121,6 +122,9 @@ class MessageEventWriter:
                 self._add_text("thinking", text, out)
             case ReasoningEnd():
                 self._end_reasoning(delta, out)
+            case RefusalDelta(text):
+                self._refuses = True
+                self._add_text("text", text, out)
             case ToolStart():
                 self._start_call(delta, out)
             case ToolEnd(key):
@@ -262,7 +266,7 @@ class MessageEventWriter:
         self._advance(out)
         self._start(Start(), out)
         self._is_over = True
-        reason = stop_reason(finish.reason, finish.stop_sequence)
+        reason = stop_reason(finish.reason, finish.stop_sequence, refuses=self._refuses)
         delta = {"stop_reason": reason, "stop_sequence": finish.stop_sequence}
         usage = write_usage(self._usage or Usage(0, 0))
         out.append(_event("message_delta", delta=delta, usage=usage))

@@ -117,7 +117,7 @@ def _parts(parts: list[Part], stamp: Stamp, first: int) -> Iterator[NeutralPart]
         if part.function_call is not None:
             call = part.function_call
             id = call.id or stamp.id("call_", number)
-            yield ToolCall(id, call.name, bytes(call.args).decode(), proof=proof)
+            yield ToolCall(id, call.name, call.arguments, proof=proof)
         elif part.thought:
             yield Reasoning(part.text or "", proof)
         else:

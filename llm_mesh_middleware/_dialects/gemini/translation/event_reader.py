@@ -101,7 +101,7 @@ class GeminiEventReader:
             self._calls += 1
             id = call.id or self._stamp.id("call_", key)
             deltas.append(ToolStart(key, id, call.name, proof=proof))
-            deltas.append(ToolArguments(key, bytes(call.args).decode()))
+            deltas.append(ToolArguments(key, call.arguments))
             deltas.append(ToolEnd(key))
         elif part.thought:
             if part.text:

@@ -1,7 +1,7 @@
 """Writes deltas as the events that clients of the Gemini API read.
 
 a text, a thought ──► an event
-a call ──► held until its arguments are whole: they have no pieces in this dialect
+a call ──► held until its arguments are whole, or it is too late: they have no pieces here
 Finish ──► the calls that are still held; the reason is kept
 Usage ──► the usage is updated
 End ──► the last event, with reason and usage
@@ -37,6 +37,7 @@ from ...._core.conversation.parts import ToolCall
 from ...._core.conversation.writing import Stamp
 from ...._core.http.sse import make_event
 from ....exceptions import AnswerableError
+from ...translation.texts import json_object
 from ..errors import error_object
 from .answers import write_call, write_event, write_fault
 from .signatures import write_signature
@@ -90,7 +91,9 @@ class ContentEventWriter:
             case ToolArguments(key, text) if key in self._calls:
                 self._calls[key][1].append(text)
             case ToolEnd(key):
-                self._end_call(key, "stop", out)
+                # What is not whole may have been cut off by the limit of tokens.
+                if key in self._calls and json_object("".join(self._calls[key][1])) is not None:
+                    self._end_call(key, "stop", out)
             case LogprobsDelta(tokens):
                 self._logprobs += tokens
             case Start():

@@ -3,9 +3,9 @@
 response.created ──► Start
 output_item.added of a call ──► ToolStart; its output index is the call's key
 ... .delta ──► the delta of text, refusal, reasoning, arguments
-... .done ──► the whole text, if there was no delta before
+... .done, output_item.done of a message ──► the whole text, if there was no delta before
 output_item.done of reasoning ──► ReasoningEnd; of a call ──► ToolEnd
-response.completed, response.incomplete ──► Usage, Finish, End
+response.completed, response.incomplete ──► its output, if nothing came before; Usage, Finish, End
 response.failed, error ──► Failed
 """
 
@@ -139,11 +139,9 @@ class ResponseEventReader:
         key, index = event.output_index, event.content_index
         match type:
             case "response.output_text.done":
-                if event.text and ("text", key, index) not in self._read_texts:
-                    deltas.append(TextDelta(event.text))
+                self._whole_text(key, index, event.text, deltas)
             case "response.refusal.done":
-                if event.refusal and ("refusal", key, index) not in self._read_texts:
-                    deltas.append(RefusalDelta(event.refusal))
+                self._whole_refusal(key, index, event.refusal, deltas)
             case "response.function_call_arguments.done" | "response.custom_tool_call_input.done":
                 self._whole_call(key, event.arguments or event.input or "", deltas)
             case "response.output_item.done" if event.item is not None:
@@ -173,11 +171,25 @@ class ResponseEventReader:
             self._read_texts.add(("call", key, 0))
             deltas.append(ToolArguments(key, text))
 
+    def _whole_text(self, key: int, index: int, text: str | None, deltas: list[Delta]) -> None:
+        if text and ("text", key, index) not in self._read_texts:
+            self._read_texts.add(("text", key, index))
+            deltas.append(TextDelta(text))
+
+    def _whole_refusal(self, key: int, index: int, text: str | None, deltas: list[Delta]) -> None:
+        if text and ("refusal", key, index) not in self._read_texts:
+            self._read_texts.add(("refusal", key, index))
+            deltas.append(RefusalDelta(text))
+
     def _end_item(self, key: int, item: ItemMember, deltas: list[Delta]) -> None:
         if item.type in _CALLS:
             self._start_call(key, item, deltas)
             self._whole_call(key, item.arguments or item.input or "", deltas)
             deltas.append(ToolEnd(key))
+        elif item.type == "message":
+            for index, part in enumerate(item.content or ()):
+                self._whole_text(key, index, part.text, deltas)
+                self._whole_refusal(key, index, part.refusal, deltas)
         elif item.type == "reasoning":
             if ("reasoning", key, 0) not in self._read_texts:
                 texts = (part.text for part in item.summary or item.content or ())
@@ -187,6 +199,9 @@ class ResponseEventReader:
 
     def _end(self, response: ResponseMember, deltas: list[Delta]) -> None:
         self._is_over = True
+        if not self._read_texts and not self._calls:  # all of it is in the last event
+            for key, item in enumerate(response.output or ()):
+                self._end_item(key, item, deltas)
         if response.usage is not None and (usage := response.usage.counted()) is not None:
             deltas.append(usage)
         finish = finish_of(response, has_calls=bool(self._calls)) or "stop"
