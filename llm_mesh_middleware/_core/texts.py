@@ -10,7 +10,15 @@ import msgspec
 from .values.payload import Fields
 from .values.usage import Usage
 
-__all__ = ["Answers", "EventTexts", "AnswerContent", "TextForm", "TextPlace"]
+__all__ = [
+    "AnswerContent",
+    "Answers",
+    "EventTexts",
+    "NamePlace",
+    "NumberPlace",
+    "TextForm",
+    "TextPlace",
+]
 
 
 class TextPlace(msgspec.Struct, frozen=True):
@@ -33,6 +41,33 @@ class TextPlace(msgspec.Struct, frozen=True):
     def put(self, text: str) -> None:
         """Replace the text."""
         self.container[self.key] = text
+
+
+class NumberPlace(TextPlace, frozen=True):
+    """A number as a text, which takes its place if it is masked."""
+
+    @property
+    def text(self) -> str:
+        """The number as it is written."""
+        return str(self.container[self.key])
+
+
+class NamePlace(TextPlace, frozen=True):
+    """The name of a member as a text; `key` is that name. It is the last to be replaced."""
+
+    @property
+    def text(self) -> str:
+        """The name."""
+        return str(self.key)
+
+    def put(self, text: str) -> None:
+        """Rename the member; another one of the new name is kept."""
+        members: dict[str, Any] = self.container
+        while text in members:
+            text += "_"
+        renamed = [(text if name == self.key else name, value) for name, value in members.items()]
+        members.clear()
+        members.update(renamed)
 
 
 class EventTexts(msgspec.Struct, frozen=True):

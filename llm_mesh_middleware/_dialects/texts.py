@@ -5,10 +5,12 @@ A string in an unknown member counts as a text, so that guards check it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 from .._core.dialect import TextPlace
+from .._core.texts import NamePlace, NumberPlace
 
 __all__ = [
     "ResponseTexts",
@@ -59,7 +61,23 @@ _OPAQUE = frozenset(
 )
 _JSON = frozenset(("arguments", "partial_json"))
 # Objects whose members are named by tools and clients.
-_FREE = frozenset(("args", "arguments", "input", "metadata", "parameters", "schema"))
+_FREE = frozenset(
+    (
+        "args",
+        "arguments",
+        "env",
+        "functionResponse",
+        "function_response",
+        "input",
+        "metadata",
+        "parameters",
+        "schema",
+        "variables",
+    )
+)
+# In them, a name without digits is the name of a member, a short number an amount.
+_NAME = re.compile(r"[A-Za-z_$.-]*")
+_LONG_NUMBER = 10**6
 # Probabilities of tokens, which repeat the text in pieces.
 _REPEATING = frozenset(("logprobs", "logprobsResult"))
 # Kinds of parts that are nothing but a text.
@@ -125,7 +143,10 @@ def response_texts_in(value: Any, *, but: Container[str] = ()) -> Iterator[TextP
 def texts_in(
     value: Any, *, but: Container[str] = (), repeating: Container[str] = ()
 ) -> Iterator[TextPlace]:
-    """Yield every text below an object or an array; the names of members are not among them.
+    """Yield every text below an object or an array.
+
+    Where tools and clients name the members, long numbers are texts too, and names with digits or
+    with what names do not have. The name of a member is yielded behind its value.
 
     Args:
         value: the object or array.
@@ -136,15 +157,22 @@ def texts_in(
     while pending:
         here, is_free = pending.pop()
         nested: list[tuple[Any, bool]] = []
-        for key, item in here.items() if here.__class__ is dict else enumerate(here):
+        is_dict = here.__class__ is dict
+        # A copy: names may be replaced meanwhile.
+        for key, item in list(here.items()) if is_dict else enumerate(here):
             kind = item.__class__
             if kind is str:
                 if item and (is_free or is_text(here, key, item)) and key not in but:
                     yield TextPlace(here, key, key in _JSON)
+            elif kind is int:
+                if is_free and abs(item) >= _LONG_NUMBER:
+                    yield NumberPlace(here, key)
             elif kind is dict or kind is list:
                 if key in but or (key in repeating and not is_free):
                     continue
                 nested.append((item, is_free or (kind is dict and key in _FREE)))
+            if is_free and is_dict and _NAME.fullmatch(str(key)) is None:
+                yield NamePlace(here, key)
         but = ()
         pending += reversed(nested)
 
