@@ -89,7 +89,7 @@ class Pool:
             if self._has_pages:
                 state = candidate.health.server
                 load = ServerLoad(len(server.line), server.running, server.running / server.slots)
-                state.learn(load, state.begun, self.now)
+                state.learn(load, state.started, self.now)
         self._later(_EVERY_S * (0.8 + 0.4 * self.random()), lambda: self._read(candidates))
 
     def _arrive(self, number: int, request: ClientRequest) -> None:

@@ -156,12 +156,12 @@ def check_calls(sink: Sink) -> None:
     for span in spans:
         key = span.attributes.get("gen_ai.response.id", span.attributes.get("error.type"))
         given, wanted = dict(span.attributes), dict(CALLS[key])
+        assert (span.name, span.kind) == (f"chat {wanted['gen_ai.request.model']}", CLIENT)
         assert isinstance(given.pop("server.port"), int)
         for name in SECONDS & wanted.keys():
             assert wanted.pop(name) is ANY
             assert 0 < given.pop(name) < 5
         assert given == wanted
-        assert (span.name, span.kind) == ("chat large-1", CLIENT)
         assert span.status == (ERROR if key == "400" else OK)
         assert span.resource["service.name"] == "e2e"
         assert span.resource["deployment.environment.name"] == "test"
@@ -181,7 +181,7 @@ def check_tree(sink: Sink) -> None:
     assert [span.attributes["http.response.status_code"] for span in attempts] == [503, 200]
     assert [span.attributes["server.address"] for span in attempts] == [PRIMARY, BACKUP]
     assert [span.attributes.get("error.type") for span in attempts] == ["503", None]
-    assert {by_id[span.parent_id].name for span in attempts} == {"chat large-1"}
+    assert {by_id[span.parent_id].name for span in attempts} == {"chat small-1"}
 
 
 def resends(span: ReceivedSpan) -> int:

@@ -18,7 +18,7 @@ TREE = [
     ("GET /weather", "SERVER", 0, 200),
     ("POST", "CLIENT", 1, 200),
     ("POST", "SERVER", 2, 200),
-    ("chat large-1", "CLIENT", 3, 200),
+    ("chat small-1", "CLIENT", 3, 200),
     ("POST", "CLIENT", 4, 503),
     ("POST", "CLIENT", 4, 200),
 ]
@@ -62,7 +62,7 @@ def test_a_streamed_chat_of_an_application_is_one_tree(picture: Any, tmp_path: P
         assert span["start_ms"] <= span["end_ms"]
         if span["parent_id"] is not None:
             assert by_id[span["parent_id"]]["start_ms"] <= span["start_ms"]
-    (call,) = [span for span in spans if span["name"] == "chat large-1"]
+    (call,) = [span for span in spans if span["name"] == "chat small-1"]
     assert call["attributes"]["gen_ai.request.stream"] is True
     assert call["attributes"]["llm_mesh.fallback"] is True
     assert call["attributes"]["gen_ai.usage.input_tokens"] == 58
