@@ -1,9 +1,9 @@
-"""Keep-alives for the connection of a waiting client (`LLM_MESH_SSE_KEEPALIVE`).
+"""Keep-alive events for the connection of a waiting client (`LLM_MESH_SSE_KEEPALIVE`).
 
 Load balancers close connections after a minute of silence; reasoning models take longer.
 
     flow   ── step takes too long ──> Reply 200 with a stream, although there is no response yet:
-                                      keep-alives until the flow returns or raises, then its
+                                      keep-alive events until the flow returns or raises, then its
                                       result as events
     body   ── step takes too long ──> a keep-alive, and the step continues
 
@@ -70,7 +70,7 @@ def _opened(
     interval_s: float,
     clock: Clock,
 ) -> Body:
-    """Yield keep-alives until there is a reply, then the reply as events."""
+    """Yield keep-alive events until there is a reply, then the reply as events."""
     yield dialect.keepalive
     try:
         reply = yield from opening
