@@ -158,6 +158,19 @@ def test_a_stream_is_masked_or_ended(world: World) -> None:
     assert b"anna" not in ended
 
 
+def test_what_comes_with_a_denied_event_and_before_it_is_sent(world: World) -> None:
+    events = chat_stream(["Good ", "morning, ", "write to ", "anna", "@example.com now", " or"])
+    world.primary.always(Stream([b"".join(events)]))
+    world.start(policies=[policy({**PII, "on": ["response"], "action": {"deny": {}}})])
+    sent = [
+        each for each in world.ask({"messages": [], "stream": True}).body.split(b"\n\n") if each
+    ]
+
+    assert b"content_blocked" in sent.pop()
+    assert b"".join(each + b"\n\n" for each in sent) == b"".join(events[: len(sent)])
+    assert streamed(b"\n\n".join(sent)) == "Good morning, write to "
+
+
 def test_a_stream_without_findings_keeps_its_bytes(world: World) -> None:
     events = chat_stream(["It is ", "5 o'", "clock", ". Good", " day"])
     world.primary.always(Stream(events))

@@ -93,6 +93,8 @@ def _misfit(text: str, fits: Fits) -> tuple[str, str] | None:
 class ShapedStream:
     """Holds the events of a stream until the answer is complete and judged."""
 
+    released = b""
+
     def __init__(self, dialect: Dialect, judged: Callable[[Iterator[AnswerContent]], None]) -> None:
         """`judged` raises `ContentBlocked` for an answer that must not pass."""
         self._answers = dialect.answers

@@ -52,7 +52,10 @@ class Held(msgspec.Struct):
 
 
 class GuardedStream:
-    """Takes the bytes of a client's stream, and returns those that may be sent."""
+    """Takes the bytes of a client's stream, and returns those that may be sent.
+
+    `released` are the events before one that is denied, if they came in the same piece.
+    """
 
     # Whether events that match a template are passed on without decoding.
     uses_templates = True
@@ -71,6 +74,7 @@ class GuardedStream:
         self._template_window: Window | None = None  # None while another text is open
         self._chances = _CHANCES
         self._fast: FastPath | None = None
+        self.released = b""
 
     @property
     def events(self) -> int:
@@ -90,7 +94,11 @@ class GuardedStream:
                 return passed
             taken = fast.feed(data, out)
         if taken < len(data):
-            self._feed(data[taken:], out)
+            try:
+                self._feed(data[taken:], out)
+            except ContentBlocked:
+                self.released = b"".join(out)
+                raise
         return out[0] if len(out) == 1 else b"".join(out)
 
     def _feed(self, data: bytes, out: list[bytes]) -> None:
@@ -166,7 +174,11 @@ class GuardedStream:
         return True
 
     def finish(self) -> bytes:
-        """Return the rest; every text has ended."""
+        """Return the rest; every text has ended.
+
+        Raises:
+            ContentBlocked: a guard denies it.
+        """
         out: list[bytes] = []
         self._leave_fast_path()
         rest = self._cutter.rest()

@@ -22,7 +22,12 @@ Refusals = (ContentBlocked, PolicyUnavailable)
 
 
 class Passing(Protocol):
-    """What the bytes of a streamed body pass through; `events` counts those that were read."""
+    """What the bytes of a streamed body pass through.
+
+    `events` counts those that were read. `released` may be sent although what follows is denied.
+    """
+
+    released: bytes
 
     @property
     def events(self) -> int: ...
@@ -114,7 +119,7 @@ def _body(
                 if item.__class__ is bytes:
                     item = feed(item)
                     if ask_verdict is not None:
-                        item += yield from ask_verdict()
+                        item = yield from _with_verdict(item, stream, ask_verdict)
                     if not item:
                         continue
                 value = yield item
@@ -129,7 +134,7 @@ def _body(
     except Refusals as refused:
         error = refused
         yield from _ended(body, error)
-        yield dialect.error_event(error, position=stream.events)
+        yield stream.released + dialect.error_event(error, position=stream.events)
     finally:
         account.release(error)
 
@@ -138,9 +143,19 @@ def _last(stream: Passing, ask_verdict: AskVerdict | None) -> Body:
     """End the texts of a response that has ended; they may still wait for a verdict."""
     last = stream.finish()
     if ask_verdict is not None:
-        last += yield from ask_verdict()
+        last = yield from _with_verdict(last, stream, ask_verdict)
     if last:
         yield last
+
+
+def _with_verdict(
+    passed: bytes, stream: Passing, ask_verdict: AskVerdict
+) -> Generator[Step, Any, bytes]:
+    """Return what may be sent, with what a verdict lets pass; its denial drops nothing of that."""
+    stream.released = passed
+    passed += yield from ask_verdict()
+    stream.released = b""
+    return passed
 
 
 def _ended(body: Body, error: AnswerableError) -> Steps:
