@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -12,12 +13,25 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from llm_mesh_middleware.cli import main
 from llm_mesh_middleware.cli.watching.commands import Wanted
+from llm_mesh_middleware.cli.watching.tables import view_of
 from llm_mesh_middleware.testing import Answer, error_body
 from llm_mesh_middleware.view import MeshView
-from llm_mesh_middleware.view.values import Call
+from llm_mesh_middleware.view.values import (
+    Backend,
+    Call,
+    ConfigStatus,
+    Edge,
+    Host,
+    PolicyReport,
+    ProviderState,
+    Rule,
+    Snapshot,
+    key_of,
+)
 from tests.canaries import watched as searched
 from tests.conftest import Serve
 from tests.processes import ROOT
@@ -103,6 +117,39 @@ def test_a_server_that_is_no_view_is_said_to_be_none(serve: Serve) -> None:
 def test_calls_are_chosen_by_host_rule_status_and_consumer(wanted: Wanted, takes: bool) -> None:
     call = Call("1.1", 0.0, "h", 1.0, rule="r", consumer="c", status=503)
     assert wanted.takes(call) == takes
+
+
+def test_top_shows_of_a_large_mesh_what_matters_most() -> None:
+    rule = Rule("r", ("everything",), None, (Backend("p", "p.example", None, 0, 1, 1.0),))
+    states = {f"p{n}.example": ProviderState("healthy", 0.0, 0, 0, 0, None) for n in range(50)}
+    states["p40.example"] = ProviderState("ejected", 3.0, 1, 5, 0, "503")
+    edge = Edge(7.5, 0.0, 0.0, 40, 0, 1.0, 2.0, None, 0, 0, 1.0)
+    policies = {
+        f"{n}": PolicyReport("p", f"item-{n}", "requests", "", {"allowed": n}, [])
+        for n in range(50)
+    }
+    snapshot = Snapshot(
+        at=0.0,
+        second=0,
+        workers=1,
+        config=ConfigStatus("ok", 1, 0.0, (), ()),
+        hosts={f"h{n}": Host(f"h{n}", "route", (rule,)) for n in range(5000)},
+        rules={},
+        edges={key_of("h4321", "r", "p"): edge},
+        providers=states,
+        seconds=[],
+        calls=[],
+        policies=policies,
+    )
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(view_of(snapshot, lines=40))
+    text = console.export_text()
+    assert len(text.splitlines()) <= 40
+    assert "p40.example  ✕ ejected, probe in 3 s" in text
+    assert "h4321: r" in text
+    assert "and 4,984 more" in text
+    assert "requests item-49" in text
+    assert "requests item-1 " not in text
 
 
 @pytest.fixture

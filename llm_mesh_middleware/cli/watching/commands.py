@@ -79,7 +79,8 @@ def _follow_top(reader: ViewReader, *, as_json: bool) -> None:
     console = make_console()
     with Live(console=console, auto_refresh=False, screen=console.is_terminal) as live:
         for snapshot in _snapshots(reader):
-            live.update(view_of(snapshot), refresh=True)
+            lines = console.height if console.is_terminal else None
+            live.update(view_of(snapshot, lines=lines), refresh=True)
 
 
 def _follow_calls(

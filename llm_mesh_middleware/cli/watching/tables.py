@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from typing import TypeVar
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -33,19 +34,53 @@ _STATES = {
     "unknown": ("○", "dim"),
 }
 
+# From the least to the most that somebody needs to see.
+_WORTH = ("unknown", "healthy", "half_open", "rate_limited", "ejected")
+_HEAD_LINES = 2  # of a table: a blank line, and its names
+_FEWEST = 3
 
-def view_of(snapshot: Snapshot) -> Group:
-    """Return the tables of `status` and `top`."""
-    parts: list[RenderableType] = [
-        summary(snapshot),
-        "",
-        _providers(snapshot),
-        "",
-        _edges(snapshot),
-    ]
-    if snapshot.policies:
-        parts += ["", _policies(snapshot)]
+Row = TypeVar("Row")
+
+
+def view_of(snapshot: Snapshot, *, lines: int | None = None) -> Group:
+    """Return the tables of `status` and `top`.
+
+    With `lines`, about so many: of tables that are too long, the rows that matter most are left.
+    """
+    head = summary(snapshot)
+    if lines is None:
+        rooms: tuple[int | None, ...] = (None, None, None)
+    else:
+        rooms = _share(lines - head.plain.count("\n") - 1, snapshot)
+    parts: list[RenderableType] = [head]
+    for table, room in zip((_providers, _edges, _policies), rooms, strict=True):
+        if (made := table(snapshot, room)) is not None:
+            parts += ["", made]
     return Group(*parts)
+
+
+def _share(lines: int, snapshot: Snapshot) -> tuple[int, int, int]:
+    """Return how many rows the tables may have: a quarter for the outer ones, if they need it."""
+    lines -= 3 * _HEAD_LINES
+    few = max(_FEWEST, lines // 4)
+    providers = min(len(snapshot.providers), few)
+    policies = min(len(snapshot.policies), few)
+    return providers, max(_FEWEST, lines - providers - policies), policies
+
+
+def _most(rows: Iterable[Row], room: int | None, worth: Callable[[Row], float]) -> list[Row]:
+    """Return the rows that are worth most, in their order, and no more than there is room for."""
+    found = list(rows)
+    if room is None or len(found) <= room:
+        return found
+    by_worth = sorted(range(len(found)), key=lambda at: worth(found[at]), reverse=True)
+    return [found[at] for at in sorted(by_worth[: max(0, room - 1)])]
+
+
+def _tell_rest(table: Table, left_out: int) -> Table:
+    if left_out:
+        table.add_row(Text(f"and {left_out:,} more", "dim"))
+    return table
 
 
 def summary(snapshot: Snapshot) -> Text:
@@ -77,7 +112,8 @@ def state_text(state: ProviderState) -> Text:
     mark, style = _STATES[state.state]
     word = state.state.replace("_", "-")
     if state.ejected_for_s:
-        word += f", probe in {state.ejected_for_s:.0f} s"
+        what = "probe in" if state.state == "ejected" else "for"
+        word += f", {what} {state.ejected_for_s:.0f} s"
     return Text(f"{mark} {word}", style)
 
 
@@ -124,34 +160,41 @@ def _table(*columns: str, numbers: int) -> Table:
     return table
 
 
-def _providers(snapshot: Snapshot) -> Table:
+def _providers(snapshot: Snapshot, room: int | None) -> Table:
     table = _table("provider", "state", "last failure", "under way", numbers=1)
-    for host, state in snapshot.providers.items():
+    providers = snapshot.providers
+    shown = _most(providers, room, lambda host: _WORTH.index(providers[host].state))
+    for host in shown:
+        state = providers[host]
         table.add_row(host, state_text(state), state.last_failure or "-", str(state.in_flight))
-    return table
+    return _tell_rest(table, len(providers) - len(shown))
 
 
-def _edges(snapshot: Snapshot) -> Table:
+def _edges(snapshot: Snapshot, room: int | None) -> Table:
     names = ("host: rule", "backend", "wanted", "seen", "req/s", "p50", "p99", "errors")
     table = _table(*names, numbers=6)
+    every = list(_backends(snapshot))
+    shown = _most(every, room, lambda row: -1.0 if row[3] is None else row[3].rate)
     before: tuple[str, str] | None = None
-    for host, rule, backend in _backends(snapshot):
-        edge = snapshot.edges.get(key_of(host, rule.name, backend.provider))
-        shown = "" if before == (host, rule.name) else f"{host}: {rule.name}"
+    for host, rule, backend, edge in shown:
+        name = "" if before == (host, rule.name) else f"{host}: {rule.name}"
         before = host, rule.name
-        table.add_row(shown, backend.provider, _wanted(backend), *_numbers(edge))
-    return table
+        table.add_row(name, backend.provider, _wanted(backend), *_numbers(edge))
+    return _tell_rest(table, len(every) - len(shown))
 
 
-def _policies(snapshot: Snapshot) -> Table:
+def _policies(snapshot: Snapshot, room: int | None) -> Table | None:
+    if not snapshot.policies:
+        return None
     table = _table("limit, budget, guard, cache", "decided in 5 min", "fullest", numbers=0)
-    for found in snapshot.policies.values():
+    shown = _most(snapshot.policies.values(), room, lambda found: sum(found.counts.values()))
+    for found in shown:
         counts = ", ".join(
             f"{count} {decision.replace('_', ' ')}" for decision, count in found.counts.items()
         )
         fullest = _level(found, found.levels[0]) if found.levels else _untouched(found)
         table.add_row(f"{found.kind} {found.item}", counts or "nothing", fullest)
-    return table
+    return _tell_rest(table, len(snapshot.policies) - len(shown))
 
 
 def _untouched(found: PolicyReport) -> str:
@@ -165,11 +208,12 @@ def _level(found: PolicyReport, level: Level) -> str:
     return f"{by}{used:.0f} % used, {level.left:g} of {level.of:g}{unit} left"
 
 
-def _backends(snapshot: Snapshot) -> Iterator[tuple[str, Rule, Backend]]:
+def _backends(snapshot: Snapshot) -> Iterator[tuple[str, Rule, Backend, Edge | None]]:
     for host in snapshot.hosts.values():
         for rule in host.rules:
             for backend in rule.backends:
-                yield host.name, rule, backend
+                key = key_of(host.name, rule.name, backend.provider)
+                yield host.name, rule, backend, snapshot.edges.get(key)
 
 
 def _wanted(backend: Backend) -> str:
@@ -178,7 +222,7 @@ def _wanted(backend: Backend) -> str:
 
 def _numbers(edge: Edge | None) -> tuple[str, ...]:
     if edge is None:
-        return "-", "0", "-", "-", "0"
+        return "-", "0.0", "-", "-", "0"
     seen = "-" if edge.seen_share is None else f"{100 * edge.seen_share:.0f} %"
     return seen, f"{edge.rate:.1f}", _ms(edge.p50_ms), _ms(edge.p99_ms), str(edge.errors)
 
