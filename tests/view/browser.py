@@ -11,9 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from llm_mesh_middleware import Mesh
+from llm_mesh_middleware.cli.serving.background import serving
+from llm_mesh_middleware.view import MeshView
 from tests.processes import ROOT
 
-__all__ = ["Browser", "browsing", "reason_to_skip"]
+__all__ = ["Browser", "browsing", "reason_to_skip", "shown"]
 
 _DRIVER = Path(__file__).with_name("drive.cjs")
 _MODULES = os.pathsep.join(
@@ -80,3 +83,12 @@ def browsing() -> Iterator[Browser]:
         assert process.stdin is not None
         process.stdin.close()
         process.wait(20)
+
+
+@contextmanager
+def shown(mesh: Mesh, *, port: int = 0) -> Iterator[int]:
+    """Serve a view of `mesh`; its streams end before the server does."""
+    view = MeshView(mesh, authorize=lambda scope: True)
+    with serving(view, port=port) as port:
+        yield port
+        view.end()

@@ -14,6 +14,7 @@ from llm_mesh_middleware import LLMPolicy, LLMProvider, LLMRoute, Mesh, MeshSett
 from llm_mesh_middleware.testing import Answer, FakeUpstream, chat_completion, token_usage
 from llm_mesh_middleware.view._watching.hub import Hub
 from tests.canaries import canary
+from tests.view.browser import Browser, browsing, shown
 
 API = "istio.alibabacloud.com/v1"
 HOST = "llm.example"
@@ -122,3 +123,15 @@ def limited(upstreams: tuple[FakeUpstream, FakeUpstream]) -> Iterator[Watched]:
     with httpx.Client(transport=MeshTransport(mesh)) as client:
         yield Watched(a, b, mesh, hub, client)
     mesh.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with browsing() as browser:
+        yield browser
+
+
+@pytest.fixture
+def origin(watched: Watched) -> Iterator[str]:
+    with shown(watched.mesh) as port:
+        yield f"http://127.0.0.1:{port}"

@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,7 @@ from llm_mesh_middleware.testing import Answer, error_body
 from llm_mesh_middleware.view import MeshView
 from tests.conftest import DASHSCOPE, MANIFESTS, Providers
 from tests.processes import ROOT
-from tests.view.browser import Browser, browsing, reason_to_skip
+from tests.view.browser import Browser, reason_to_skip, shown
 from tests.view.conftest import HOST, SPLIT, VIP, Watched, provider, route
 from tests.view.links import link_to
 
@@ -28,27 +27,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(_REASON), reason=_REASON
 
 EJECTED = ".node.is-provider.is-ejected"
 HEALTHY = ".node.is-provider.is-healthy"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with browsing() as browser:
-        yield browser
-
-
-@contextmanager
-def shown(mesh: Mesh, *, port: int = 0) -> Iterator[int]:
-    """Serve a view of `mesh`; its streams end before the server does."""
-    view = MeshView(mesh, authorize=lambda scope: True)
-    with serving(view, port=port) as port:
-        yield port
-        view.end()
-
-
-@pytest.fixture
-def origin(watched: Watched) -> Iterator[str]:
-    with shown(watched.mesh) as port:
-        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture
@@ -132,7 +110,7 @@ def test_policies_and_costs_are_shown_with_their_levels(browser: Browser, limite
         browser.wait("#total-cost", "0.0004 USD")
         browser.do("press", key="4")
         browser.wait("#policies tr", "hit rate 50 %")
-        browser.wait("#policies tr", "1,000 each 1 h, for each attribute:team")
+        browser.wait("#policies tr", "1,000 per 1 h, for each attribute:team")
         browser.wait("#policies tr:has(.level)", "blue")
         assert browser.do("count", selector="#policies .level .track") >= 2
         browser.do("press", key="2")
@@ -315,41 +293,6 @@ def test_a_thousand_hosts_with_five_rules_each_can_be_used(browser: Browser) -> 
         assert browser.do("count", selector=".node.is-rule") == 5
         browser.assert_well_behaved(origin)
     mesh.close()
-
-
-def test_screens_are_reached_by_keys(browser: Browser, watched: Watched, origin: str) -> None:
-    watched.call()
-    browser.do("open", url=f"{origin}/")
-    browser.wait(".node.is-host", HOST)
-    for key, screen in (("2", "calls"), ("3", "explain"), ("4", "config"), ("1", "mesh")):
-        browser.do("press", key=key)
-        browser.wait(f"#{screen}:not([hidden])")
-    browser.do("press", key="t")
-    browser.wait("#edges tbody tr", "split")
-    browser.do("press", key="/")
-    assert browser.do("evaluate", code="document.activeElement.id") == "mesh-filter"
-
-
-@pytest.mark.parametrize("width", [400, 1280, 3840])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_screen_is_wider_than_the_window(
-    browser: Browser, watched: Watched, origin: str, width: int, scheme: str
-) -> None:
-    watched.call()
-    for screen in ("mesh", "calls", "explain", "config"):
-        browser.do("open", url=f"{origin}/#{screen}", width=width, scheme=scheme)
-        browser.wait("#link-text", "live")
-        widths = browser.do("evaluate", code="document.documentElement.scrollWidth")
-        assert widths <= width
-
-
-def test_nothing_moves_where_that_is_not_wanted(
-    browser: Browser, watched: Watched, origin: str
-) -> None:
-    code = "getComputedStyle(document.querySelector('.flow')).animationName"
-    browser.do("open", url=f"{origin}/", motion="reduce")
-    browser.wait(".node.is-host", HOST)
-    assert browser.do("evaluate", code=code) == "none"
 
 
 def test_a_script_that_is_not_of_the_view_does_not_run(browser: Browser, origin: str) -> None:

@@ -14,8 +14,7 @@ from llm_mesh_httpx import MeshTransport
 from llm_mesh_middleware import Mesh, MeshSettings
 from tests.resilience.model_servers import ModelServer
 from tests.resilience.test_pools import ask, write
-from tests.view.browser import browsing, reason_to_skip
-from tests.view.test_browser import shown
+from tests.view.browser import Browser, reason_to_skip, shown
 
 _REASON = reason_to_skip()
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(_REASON), reason=_REASON)]
@@ -27,7 +26,9 @@ def servers() -> Iterator[list[ModelServer]]:
         yield [stack.enter_context(ModelServer()) for _ in range(2)]
 
 
-def test_servers_and_mirrors_are_shown(tmp_path: Path, servers: list[ModelServer]) -> None:
+def test_servers_and_mirrors_are_shown(
+    browser: Browser, tmp_path: Path, servers: list[ModelServer]
+) -> None:
     for server in servers:
         server.says(waiting=7, running=3, cache=0.5)
     write(tmp_path / "mesh.yaml", servers, mirrors=[{"providerHost": "new.example"}])
@@ -39,7 +40,7 @@ def test_servers_and_mirrors_are_shown(tmp_path: Path, servers: list[ModelServer
     }
     (tmp_path / "new.yaml").write_text(json.dumps(provider))
     mesh = Mesh(tmp_path, settings=MeshSettings())
-    with shown(mesh) as port, browsing() as browser:
+    with shown(mesh) as port:
         browser.do("open", url=f"http://127.0.0.1:{port}/")
         browser.wait("#link-text", "live")
         assert browser.do("count", selector="#servers tbody tr") == 0

@@ -62,10 +62,8 @@ class Ring:
         """Return the sums over all whole seconds before `second`."""
         self._advance(second)
         at = second % SECONDS
-        calls, errors, tokens = (
-            total - column[at] for total, column in zip(self._totals, self._columns, strict=True)
-        )
-        return calls, errors, tokens
+        (of_calls, of_errors, of_tokens), (calls, errors, tokens) = self._columns, self._totals
+        return calls - of_calls[at], errors - of_errors[at], tokens - of_tokens[at]
 
     def rows(self, second: int) -> list[tuple[int, int, int, int]]:
         """Return every whole second before `second`, the oldest first."""

@@ -48,7 +48,7 @@ function say(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-// The same for a name, which is best broken after a dot, a dash or a low line.
+// The same for a text with names, which are best broken after a dot, a dash or a low line.
 function sayName(node, name) {
   if (node.textContent !== name) node.replaceChildren(...name.split(/(?<=[-._])/).flatMap((part) => [part, element("wbr")]).slice(0, -1));
 }
@@ -77,14 +77,18 @@ const plain = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const number = (value) => (value >= 100 ? whole : plain).format(value);
 const counted = (count, noun) => `${whole.format(count)} ${noun}${count === 1 ? "" : "s"}`;
-const percent = (part) => (part === null || part === undefined ? "–" : `${whole.format(part * 100)} %`);
+const percent = (part) => (part === null || part === undefined ? "–" : `${whole.format(part * 100)}\u00a0%`);
 const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString([], { hour12: false });
+
+const moment = (seconds) => new Date(seconds * 1000).toLocaleString([], { hour12: false, dateStyle: "medium", timeStyle: "medium" });
 
 function duration(ms) {
   if (ms === null || ms === undefined) return "–";
-  if (ms < 1000) return `${ms < 10 ? plain.format(ms) : whole.format(ms)} ms`;
-  return ms < 60_000 ? `${plain.format(ms / 1000)} s` : `${whole.format(ms / 60_000)} min`;
+  if (ms < 1000) return `${ms < 10 ? plain.format(ms) : whole.format(ms)}\u00a0ms`;
+  return ms < 60_000 ? `${plain.format(ms / 1000)}\u00a0s` : `${whole.format(ms / 60_000)}\u00a0min`;
 }
+
+const quantiles = ({ p50_ms, p99_ms }) => `p50\u00a0${duration(p50_ms)} · p99\u00a0${duration(p99_ms)}`;
 
 const money = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
 const costText = (costs) => Object.entries(costs).map(([currency, amount]) => `${money.format(amount)} ${currency}`).join(", ");
@@ -205,7 +209,7 @@ function stateText(providerHost, name) {
   return STATES[name].word;
 }
 
-// Every backend of every rule that the filter lets through, the busiest rules first.
+// Every backend of every rule that the filter lets through.
 function rows() {
   const wanted = $("mesh-filter").value.trim().toLowerCase();
   const found = [];
@@ -240,9 +244,11 @@ function drawMesh() {
   drawTotals();
   const all = rows();
   const { shown, rules: count } = inGraph(all);
-  $("graph").hidden = state.isTable;
-  $("legend").hidden = state.isTable;
+  $("graph").hidden = state.isTable || all.length === 0;
+  $("legend").hidden = state.isTable || all.length === 0;
   $("table-box").classList.toggle("quiet", !state.isTable);
+  $("mesh-none").hidden = all.length > 0;
+  say($("mesh-none"), Object.keys(state.snapshot.hosts).length ? "No host, rule or provider matches." : "No route is configured: an LLMRoute names a host and its rules.");
   const isCut = count > MAX_RULES || all.length > MAX_ROWS;
   $("cut").hidden = !isCut;
   if (isCut) say($("cut"), `${whole.format(count)} rules; ${state.isTable ? `the first ${MAX_ROWS} backends are` : `the ${MAX_RULES} busiest rules are`} shown. Filter for others.`);
@@ -316,7 +322,9 @@ function drawChart(canvas, seconds, now) {
   const context = canvas.getContext("2d");
   context.scale(scale, scale);
   const colours = getComputedStyle(document.documentElement);
-  const top = Math.max(4, ...seconds.map((row) => row[1]));
+  const most = Math.max(0, ...seconds.map((row) => row[1]));
+  const top = Math.max(4, most);
+  say($("chart-most"), most ? `at most ${counted(most, "request")} in a second` : "");
   const x = (second) => width - ((now - second) / MAX_SECONDS) * width;
   const y = (value) => height - 1 - (value / top) * (height - 4);
   context.strokeStyle = colours.getPropertyValue("--line");
@@ -336,6 +344,7 @@ function drawChart(canvas, seconds, now) {
 
 function drawTable(shown) {
   const body = $("edges").tBodies[0];
+  const heads = [...$("edges").tHead.rows[0].cells].map((cell) => cell.textContent);
   const cells = (row) => [
     row.host.name, row.rule.name, row.backend.provider, `${STATES[row.state].mark} ${stateText(row.backend.host, row.state)}`,
     number(row.edge.rate), wantedText(row.backend), percent(row.edge.seen_share), duration(row.edge.p50_ms), duration(row.edge.p99_ms),
@@ -343,11 +352,11 @@ function drawTable(shown) {
   ];
   const make = () => {
     const row = element("tr");
-    for (let at = 0; at < 14; at++) row.append(element(at === 0 ? "th" : "td", at === 0 ? { scope: "row" } : at > 3 ? { class: "num" } : {}));
+    heads.forEach((head, at) => row.append(element(at === 0 ? "th" : "td", { "data-head": head, ...(at === 0 ? { scope: "row" } : at > 3 ? { class: "num" } : {}) })));
     return row;
   };
   keep(body, shown, (row) => row.key, make, (line, row) => {
-    cells(row).forEach((text, at) => say(line.children[at], text));
+    cells(row).forEach((text, at) => (at < 3 ? sayName : say)(line.children[at], text));
     line.children[3].className = `state is-${row.state}`;
   });
 }
@@ -361,15 +370,21 @@ function unique(items, key) {
 }
 
 function nodeButton(kind) {
-  const node = element("button", { type: "button", class: `node is-${kind}` });
+  const node = element("button", { type: "button", class: `node is-${kind}`, title: "Show its calls", onclick: () => callsOf(node.children[1].textContent) });
   node.append(element("span", { class: "rate" }), element("b"));
   if (kind === "rule") node.append(element("small", { class: "of" })); // where there is no column of hosts
   return node;
 }
 
+function callsOf(name) {
+  $("calls-filter").value = name;
+  $("calls-kind").value = "all";
+  location.hash = "calls";
+}
+
 function lines(node, texts) {
   const wanted = texts.filter(Boolean);
-  keep(node, wanted.map((text, at) => ({ text, at })), (line) => String(line.at), () => element("small"), (small, line) => say(small, line.text));
+  keep(node, wanted.map((text, at) => ({ text, at })), (line) => String(line.at), () => element("small"), (small, line) => sayName(small, line.text));
 }
 
 function drawGraph(shown) {
@@ -388,12 +403,13 @@ function drawGraph(shown) {
     const traffic = ruleOf(row.host.name, row.rule.name);
     say(node.children[0], `${number(traffic.rate)}/s`);
     sayName(node.children[1], row.rule.name);
-    say(node.querySelector(".of"), `of ${row.host.name}`);
+    sayName(node.querySelector(".of"), `of ${row.host.name}`);
     lines(node, [
       row.rule.matches.join(" or "),
       row.rule.sticky ? `sticky by ${row.rule.sticky}` : "",
+      ...(hasLabels(shown) ? [] : sharesOf(row)),
       traffic.sticky_missing ? `${whole.format(traffic.sticky_missing)} calls without the sticky key` : "",
-      traffic.calls ? `p50 ${duration(traffic.p50_ms)} · p99 ${duration(traffic.p99_ms)}` : "",
+      traffic.calls ? quantiles(traffic) : "",
     ]);
     node.focusOn = focusOn((each) => each.host.name === row.host.name && each.rule.name === row.rule.name);
     node.classList.toggle("is-lit", isLit(row));
@@ -405,6 +421,15 @@ function drawGraph(shown) {
   }, (node, row) => drawProvider(node, row.backend, shown, focusOn));
   drawWires(shown);
   applyFocus();
+}
+
+// Wires have labels where there is room; else each rule says what goes where.
+const isNarrow = () => $("hosts").offsetParent === null;
+const hasLabels = (shown) => shown.length <= 14 && !isNarrow();
+
+function sharesOf({ host, rule }) {
+  const backends = rule.backends.filter((each) => rule.backends.length > 1 && each.priority === 0 && each.share < 1);
+  return backends.map((each) => `${each.provider}: wanted ${percent(each.share)}, seen ${percent(edgeOf(edgeKey(host.name, rule.name, each.provider)).seen_share)}`);
 }
 
 function drawProvider(node, backend, shown, focusOn) {
@@ -421,7 +446,7 @@ function drawProvider(node, backend, shown, focusOn) {
   const errors = sum("errors");
   const cost = costOf(own.map((row) => row.edge));
   lines(node, [
-    edge.calls ? `p50 ${duration(edge.p50_ms)} · p99 ${duration(edge.p99_ms)}` : "",
+    edge.calls ? quantiles(edge) : "",
     edge.first_p50_ms ? `first token ${duration(edge.first_p50_ms)}` : "",
     [sum("token_rate") ? `${number(sum("token_rate"))} tokens/s` : "", cost ? `${cost} in 5 min` : ""].filter(Boolean).join(" · "),
     sum("open_streams") || sum("in_flight") ? `${whole.format(sum("in_flight"))} under way, ${whole.format(sum("open_streams"))} streaming` : "",
@@ -441,8 +466,7 @@ function drawWires(shown) {
     for (const node of $(column).children) if (node.dataset.key !== undefined) boxes.set(column + node.dataset.key, node.getBoundingClientRect());
   }
   const seen = new Set();
-  const isNarrow = $("hosts").offsetParent === null;
-  const isRoomy = shown.length <= 14 && !isNarrow;
+  const isRoomy = hasLabels(shown);
   const slots = new Map(); // wires that end at one node, side by side
   for (const row of shown) slots.set(row.backend.host, (slots.get(row.backend.host) ?? 0) + 1);
   const used = new Map();
@@ -458,7 +482,7 @@ function drawWires(shown) {
     wire(svg, `e${row.key}`, path, { state: row.state, rate: row.edge.rate, rows: [row.key], label: isRoomy ? edgeLabel(row) : "", to: [to.left - frame.left, end - frame.top] });
     seen.add(`e${row.key}`);
     const host = boxes.get("hosts" + row.host.name);
-    if (host && !isNarrow && !seen.has(`h${rule}`)) {
+    if (host && !isNarrow() && !seen.has(`h${rule}`)) {
       const inner = curve(host.right - frame.left, host.top + host.height / 2 - frame.top, from.left - frame.left, from.top + from.height / 2 - frame.top);
       const rows = shown.filter((each) => each.host === row.host && each.rule === row.rule).map((each) => each.key);
       wire(svg, `h${rule}`, inner, { state: "inner", rate: ruleOf(row.host.name, row.rule.name).rate, rows, label: "", to: [0, 0] });
@@ -486,15 +510,15 @@ function edgeLabel(row) {
 function wire(svg, key, path, { state: name, rate, rows, label, to }) {
   let made = wires.get(key);
   if (!made) {
-    made = { group: drawing("g", {}), labels: drawing("g", {}) }; // labels lie above every wire
+    made = { group: drawing("g", {}), labels: drawing("g", {}), width: 0 }; // labels lie above every wire
     made.group.append(drawing("path", {}), drawing("path", { class: "flow" }));
-    made.labels.append(drawing("text", { class: "wire-label" }), drawing("text", { class: "wire-mark" }));
+    made.labels.append(drawing("rect", { class: "wire-ground", rx: 4, width: 0, height: 18 }), drawing("text", { class: "wire-label" }), drawing("text", { class: "wire-mark" }));
     svg.children[0].append(made.group);
     svg.children[1].append(made.labels);
     wires.set(key, made);
   }
   const [line, flow] = made.group.children;
-  const [text, mark] = made.labels.children;
+  const [ground, text, mark] = made.labels.children;
   made.rows = rows;
   line.setAttribute("class", `wire is-${name}${rate ? "" : " is-idle"}`);
   for (const each of [line, flow]) if (each.getAttribute("d") !== path) each.setAttribute("d", path);
@@ -503,9 +527,15 @@ function wire(svg, key, path, { state: name, rate, rows, label, to }) {
   flow.style.display = isFlowing ? "" : "none";
   const pace = isFlowing ? `${Math.max(0.35, 2 - Math.log10(1 + rate) * 0.7).toFixed(1)}s` : "";
   if (flow.style.animationDuration !== pace) flow.style.animationDuration = pace;
-  text.setAttribute("x", to[0] - 10);
+  text.setAttribute("x", to[0] - 12);
   text.setAttribute("y", to[1] - 11);
-  say(text, label);
+  if (text.textContent !== label) {
+    say(text, label);
+    made.width = label ? text.getComputedTextLength() + 8 : 0;
+    ground.setAttribute("width", made.width);
+  }
+  ground.setAttribute("x", to[0] - 8 - made.width);
+  ground.setAttribute("y", to[1] - 25);
   mark.setAttribute("x", to[0] - 26);
   mark.setAttribute("y", to[1]);
   say(mark, name === "ejected" ? STATES.ejected.mark : "");
@@ -535,7 +565,7 @@ function callMatches(call) {
   if (kind === "streams" && !call.is_stream) return false;
   const wanted = $("calls-filter").value.trim().toLowerCase();
   if (!wanted) return true;
-  const texts = [call.host, call.rule, call.model, call.consumer, call.error, call.operation, String(call.status), ...(call.attempts ?? []).map((each) => each.provider)];
+  const texts = [call.host, call.rule, call.model, call.consumer, call.error, call.operation, String(call.status), ...(call.attempts ?? []).flatMap((each) => [each.provider, each.host])];
   return texts.some((text) => text?.toLowerCase().includes(wanted));
 }
 
@@ -550,14 +580,8 @@ function drawCalls() {
   say($("calls-none"), state.snapshot.calls.length ? "No call matches." : "No calls yet.");
   const make = () => {
     const classes = ["", "result", "wide", "", "", "wide spare", "wider", "num", "num wide spare", "num wide spare", "num wide"];
-    const row = element("tr", { tabindex: "0", "aria-selected": "false" }, ...classes.map((name) => element("td", { class: name })));
+    const row = element("tr", { tabindex: "-1", "aria-selected": "false" }, ...classes.map((name) => element("td", { class: name })));
     row.addEventListener("click", () => openCall(row.dataset.key));
-    row.addEventListener("keydown", (event) => {
-      if (event.key === "Enter" || event.key === " ") {
-        event.preventDefault();
-        openCall(row.dataset.key);
-      }
-    });
     return row;
   };
   keep($("call-table").tBodies[0], calls, (call) => call.id, make, (row, call) => {
@@ -568,12 +592,32 @@ function drawCalls() {
     row.children[1].className = `result ${resultClass(call)}`;
     row.setAttribute("aria-selected", String(call.id === state.call?.id));
   });
+  holdPlace();
+}
+
+// Tab stops once in the table, at the open call, the last one that had the focus, or the newest.
+function holdPlace(wanted = document.activeElement?.closest("#call-table tbody tr")) {
+  const rows = [...$("call-table").tBodies[0].rows];
+  const place = wanted ?? rows.find((row) => row.dataset.key === state.call?.id) ?? rows.find((row) => row.tabIndex === 0) ?? rows[0];
+  for (const row of rows) row.tabIndex = row === place ? 0 : -1;
+  return place;
+}
+
+function moveInCalls(event) {
+  const row = event.target.closest("tbody tr");
+  if (!row) return;
+  const rows = row.parentElement.rows;
+  const to = { ArrowDown: row.nextElementSibling, ArrowUp: row.previousElementSibling, Home: rows[0], End: rows[rows.length - 1] }[event.key];
+  if (to) holdPlace(to).focus();
+  else if (event.key === "Enter" || event.key === " ") openCall(row.dataset.key);
+  else if (!event.key.startsWith("Arrow")) return;
+  event.preventDefault();
 }
 
 function resultText(call) {
   if (!call.error) return `✓ ${call.status}`;
   const mark = call.is_abandoned ? "◌" : "✕";
-  const code = call.error === String(call.status) ? "" : call.error.replaceAll("_", " ");
+  const code = call.error === String(call.status) ? "" : call.error;
   return `${mark} ${call.status ?? ""} ${code}`.replace(/\s+/g, " ").trim();
 }
 
@@ -585,6 +629,8 @@ function openCall(id) {
   state.call = call;
   drawCall(call);
   drawCalls();
+  const isBeside = getComputedStyle($("call")).position === "sticky";
+  if (!isBeside) $("call").scrollIntoView({ block: "nearest" }); // it is above the table
 }
 
 function closeCall() {
@@ -608,7 +654,7 @@ function drawCall(call) {
   const box = $("call");
   const facts = [
     ["Result", resultText(call)],
-    ["Began", new Date(call.at * 1000).toLocaleString()],
+    ["Began", moment(call.at)],
     ["Took", duration(call.duration_ms)],
     ["Host", call.host],
     ["Route, rule", call.route ? `${call.route}, ${call.rule}` : "none was chosen"],
@@ -656,7 +702,7 @@ function attemptItem(call, attempt) {
     element("p", {}, element("b", {}, `${attempt.number}. ${attempt.kind}: ${attempt.host}`), [attempt.model, attempt.dialect].filter(Boolean).map((text) => `, ${text}`).join("")),
     track,
     ...(attempt.rhythm?.length ? rhythmStrip(attempt) : []),
-    element("p", {}, element("span", { class: `result ${kind}` }, `${mark} ${ending.replaceAll("_", " ")}`), ` after ${duration(attempt.took_ms)}. Why: ${attempt.why}.`),
+    element("p", {}, element("span", { class: `result ${kind}` }, `${mark} ${ending}`), ` after ${duration(attempt.took_ms)}. Why: ${attempt.why}.`),
     attempt.dropped ? element("p", { class: "hint" }, `Left out, as its dialect has no place for it: ${attempt.dropped.join(", ")}`) : "");
 }
 
@@ -698,7 +744,7 @@ function traceLink(call) {
 function togglePause() {
   state.pausedCalls = state.pausedCalls ? null : [...(state.snapshot?.calls ?? [])];
   $("pause").setAttribute("aria-pressed", String(state.pausedCalls !== null));
-  say($("pause"), state.pausedCalls ? "Go on" : "Pause");
+  say($("pause"), state.pausedCalls ? "Resume" : "Pause");
   schedule();
 }
 
@@ -749,14 +795,17 @@ function drawExplained(asked, told) {
   const verdict = isServed ? `Rule ${explanation.rule} takes it` : `Refused: ${explanation.refusal.status} ${explanation.refusal.code}`;
   const items = explanation.rules.map((rule) => element("li", { class: rule.outcome === "selected" ? "is-selected" : "" },
     element("b", {}, `${rule.outcome === "selected" ? "✓ selected" : "– skipped"} ${rule.name}`), rule.reasons.join("; ")));
+  const isSticky = explanation.backends.some((each) => each.is_sticky_choice);
   const backends = explanation.backends.map((each) => element("tr", {},
-    element("td", {}, String(each.priority)), element("td", { class: "num" }, percent(each.share)), element("td", {}, each.provider), element("td", {}, each.model ?? "–"), element("td", {}, each.is_sticky_choice ? "by its sticky key" : "")));
+    element("td", { class: "num" }, String(each.priority)), element("td", { class: "num" }, percent(each.share)), element("td", {}, each.provider), element("td", {}, each.model ?? "–"),
+    isSticky ? element("td", {}, each.is_sticky_choice ? "by its sticky key" : "") : null));
+  const heads = ["Priority", "Share", "Provider", "Model", ...(isSticky ? ["Chosen"] : [])];
   box.replaceChildren(
     element("h3", {}, verdict),
     isServed ? "" : element("p", {}, explanation.refusal.message),
     element("ul", { class: "rules" }, ...items),
     isServed ? element("button", { type: "button", onclick: () => light(explanation) }, "Show it in the graph") : "",
-    backends.length ? element("table", {}, element("caption", {}, "Backends"), element("thead", {}, element("tr", {}, ...["Priority", "Share", "Provider", "Model", ""].map((name) => element("th", { scope: "col", class: name === "Share" ? "num" : "" }, name)))), element("tbody", {}, ...backends)) : "",
+    backends.length ? element("table", {}, element("caption", {}, "Backends"), element("thead", {}, element("tr", {}, ...heads.map((name, at) => element("th", { scope: "col", class: at < 2 ? "num" : "" }, name)))), element("tbody", {}, ...backends)) : "",
     element("pre", { id: "explained-text", tabindex: "0", "aria-label": "The explanation as text" }, told.text),
     element("div", { class: "bar" }, element("span", { class: "hint" }, "Copy as"),
       ...[["curl", "curl"], ["command", "llm-mesh explain"], ["pytest", "pytest test"]].map(([name, label]) =>
@@ -813,10 +862,18 @@ function drawConfig() {
   const changes = config.changes.map((each) => element("p", { class: "change" }, element("b", {}, `Generation ${each.generation}, ${clock(each.at)}`),
     ...[["added", each.added], ["removed", each.removed], ["changed", each.changed]].filter(([, names]) => names.length).flatMap(([word, names]) => [element("br"), `${word}: ${names.join(", ")}`])));
   $("changes").replaceChildren(...(changes.length ? changes : [element("p", { class: "hint" }, "Nothing since this view began.")]));
-  const lines = Object.values(hosts).slice(0, MAX_ROWS).map((host) => element("tr", {}, element("th", { scope: "row" }, host.name), element("td", { "data-head": "Route" }, host.route),
-    element("td", { "data-head": "Rules" }, ...host.rules.flatMap((rule, at) => [at ? element("br") : "", `${rule.name}: ${rule.matches.join(" or ")}`])),
-    element("td", { "data-head": "Backends" }, ...host.rules.flatMap((rule, at) => [at ? element("br") : "", rule.backends.map((each) => `${each.provider} ${wantedText(each)}`).join(", ")]))));
-  $("routes").replaceChildren(element("table", {}, element("thead", {}, element("tr", {}, ...["Host", "Route", "Rules", "Backends"].map((name) => element("th", { scope: "col" }, name)))), element("tbody", {}, ...lines)));
+  const lines = Object.values(hosts).slice(0, MAX_ROWS).flatMap(routeRows);
+  $("routes").replaceChildren(element("table", {}, element("thead", {}, element("tr", {}, ...["Host", "Route", "Rule", "Backends"].map((name) => element("th", { scope: "col" }, name)))), element("tbody", {}, ...lines)));
+}
+
+// A row for each rule; host and route stand beside all of theirs.
+function routeRows(host) {
+  const spans = { rowspan: String(host.rules.length) };
+  return host.rules.map((rule, at) => element("tr", {},
+    at ? null : element("th", { scope: "rowgroup", ...spans }, host.name),
+    at ? null : element("td", { "data-head": "Route", ...spans }, host.route),
+    element("td", { "data-head": "Rule" }, `${rule.name}: ${rule.matches.join(" or ")}`),
+    element("td", { "data-head": "Backends" }, rule.backends.map((each) => `${each.provider}\u00a0${wantedText(each)}`).join(", "))));
 }
 
 // Every configured item, with the levels at which it was asked the last time; untouched, all is left.
@@ -915,6 +972,7 @@ function begin() {
   $("as-graph").addEventListener("click", () => toggleTable(false));
   $("as-table").addEventListener("click", () => toggleTable(true));
   $("pause").addEventListener("click", togglePause);
+  $("call-table").addEventListener("keydown", moveInCalls);
   $("form").addEventListener("submit", ask);
   $("like-last").addEventListener("click", () => {
     const last = state.snapshot?.calls.at(-1);
