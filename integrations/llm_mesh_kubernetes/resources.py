@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +18,7 @@ __all__ = [
     "Custom",
     "custom_paths",
     "is_name",
+    "member",
     "pod_path",
     "pool_paths",
     "rewrite_paths",
@@ -93,3 +95,12 @@ def is_name(name: object) -> bool:
     if not isinstance(name, str) or not name.isascii():
         return False
     return name.replace("-", "").replace(".", "").isalnum()
+
+
+def member(value: object, *path: str) -> object:
+    """Return the member at a path of an object, which may have any form; None if there is none."""
+    for part in path:
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(part)
+    return value

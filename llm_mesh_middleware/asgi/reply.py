@@ -9,9 +9,6 @@ from ..inbound import AsyncDelivery
 
 __all__ = ["AsyncReply"]
 
-# The server sets these itself, and HTTP/2 does not have them (RFC 9113 8.2.2).
-_SERVERS_OWN = frozenset((b"connection",))
-
 
 class AsyncReply:
     """A reply: iterate it once, and close it on every path, to close the upstream connection.
@@ -24,11 +21,7 @@ class AsyncReply:
     def __init__(self, delivery: AsyncDelivery) -> None:
         reply = delivery.reply
         self.status = reply.status
-        self.headers = [
-            (name.decode("latin-1"), value.decode("latin-1"))
-            for name, value in reply.headers
-            if name not in _SERVERS_OWN
-        ]
+        self.headers = reply.text_headers()
         self.is_stream = reply.is_stream
         self.is_closed = False
         self._delivery = delivery

@@ -9,9 +9,6 @@ from ..inbound import Delivery
 
 __all__ = ["WSGIReply"]
 
-# PEP 3333: an application must not set hop-by-hop fields.
-_SERVERS_OWN = frozenset((b"connection",))
-
 
 class WSGIReply:
     """A reply: iterate it once, and close it on every path, to close the upstream connection."""
@@ -19,11 +16,7 @@ class WSGIReply:
     def __init__(self, delivery: Delivery) -> None:
         reply = delivery.reply
         self.status = reply.status
-        self.headers = [
-            (name.decode("latin-1"), value.decode("latin-1"))
-            for name, value in reply.headers
-            if name not in _SERVERS_OWN
-        ]
+        self.headers = reply.text_headers()
         self.is_stream = reply.is_stream
         self._delivery = delivery
         if self.is_stream:

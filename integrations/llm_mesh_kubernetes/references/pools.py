@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from ..connection import Object
-from ..resources import is_name
+from ..resources import is_name, member
 
 __all__ = ["PodSelector", "pods_of", "pool_of", "referred_pools", "with_endpoints"]
 
@@ -28,18 +28,18 @@ def referred_pools(routes: Iterable[Object]) -> frozenset[PoolName]:
 
 
 def _referred(route: Object) -> Iterator[PoolName]:
-    own = _at(route, "metadata", "namespace")
-    for rule in _list(_at(route, "spec", "rules")):
-        for backend in _list(_at(rule, "backendRefs")):
-            name = _at(backend, "backendRef", "name")
-            namespace = _at(backend, "backendRef", "namespace") or own
+    own = member(route, "metadata", "namespace")
+    for rule in _list(member(route, "spec", "rules")):
+        for backend in _list(member(rule, "backendRefs")):
+            name = member(backend, "backendRef", "name")
+            namespace = member(backend, "backendRef", "namespace") or own
             if is_name(name) and is_name(namespace):
                 yield str(namespace), str(name)
 
 
 def pool_of(name: tuple[str, str], rewrite: Object) -> PoolName:
     """Return the pool whose models a document rewrites; it is in the document's namespace."""
-    return name[0], str(_at(rewrite, "spec", "poolRef", "name"))
+    return name[0], str(member(rewrite, "spec", "poolRef", "name"))
 
 
 def pods_of(name: PoolName, pool: Object | None) -> PodSelector | None:
@@ -47,8 +47,8 @@ def pods_of(name: PoolName, pool: Object | None) -> PodSelector | None:
 
     A pool of v1 has `matchLabels`, one of v1alpha2 the labels themselves.
     """
-    selector = _at(pool, "spec", "selector")
-    labels = _at(selector, "matchLabels") if _at(selector, "matchLabels") else selector
+    selector = member(pool, "spec", "selector")
+    labels = member(selector, "matchLabels") if member(selector, "matchLabels") else selector
     if not isinstance(labels, Mapping) or not labels:
         return None
     if not all(isinstance(text, str) for pair in labels.items() for text in pair):
@@ -65,20 +65,12 @@ def with_endpoints(pool: Object, pods: Iterable[Object]) -> Object:
 
 def _address(pod: Object) -> Iterator[str]:
     """Yield the address of a ready pod, unless it is being deleted."""
-    address = _at(pod, "status", "podIP")
-    if not isinstance(address, str) or not address or _at(pod, "metadata", "deletionTimestamp"):
+    address = member(pod, "status", "podIP")
+    if not isinstance(address, str) or not address or member(pod, "metadata", "deletionTimestamp"):
         return
-    for condition in _list(_at(pod, "status", "conditions")):
-        if _at(condition, "type") == "Ready" and _at(condition, "status") == "True":
+    for condition in _list(member(pod, "status", "conditions")):
+        if member(condition, "type") == "Ready" and member(condition, "status") == "True":
             yield f"[{address}]" if ":" in address else address
-
-
-def _at(value: object, *path: str) -> object:
-    for part in path:
-        if not isinstance(value, Mapping):
-            return None
-        value = value.get(part)
-    return value
 
 
 def _list(value: object) -> list[object]:

@@ -10,7 +10,7 @@ from llm_mesh_middleware.sources import Secret, SecretName
 
 from ..connection import Object
 from ..faults import APIFault
-from ..resources import is_name
+from ..resources import is_name, member
 
 __all__ = ["decode", "referred", "unread"]
 
@@ -27,12 +27,12 @@ def referred(documents: Iterable[Object]) -> frozenset[SecretName]:
 
 
 def _referred(document: Object) -> Iterator[SecretName]:
-    namespace = _at(document, "metadata", "namespace")
-    configs = _at(document, "spec", "configs")
-    specific = _at(configs, "routeSpecificConfigs")
-    every = [_at(configs, "defaultConfig")]
+    namespace = member(document, "metadata", "namespace")
+    configs = member(document, "spec", "configs")
+    specific = member(configs, "routeSpecificConfigs")
+    every = [member(configs, "defaultConfig")]
     every += list(specific.values()) if isinstance(specific, Mapping) else []
-    guards = _at(document, "spec", "guards")
+    guards = member(document, "spec", "guards")
     every += guards if isinstance(guards, list) else []
     for name in (name for config in every for name in _names(config, _DEPTH)):
         if isinstance(namespace, str) and is_name(name):
@@ -45,17 +45,9 @@ def _names(value: object, depth: int) -> Iterator[object]:
         return
     for key, inner in value.items():
         if key == "secretKeyRef":
-            yield _at(inner, "name")
+            yield member(inner, "name")
         else:
             yield from _names(inner, depth - 1)
-
-
-def _at(value: object, *path: str) -> object:
-    for part in path:
-        if not isinstance(value, Mapping):
-            return None
-        value = value.get(part)
-    return value
 
 
 def decode(found: Object | None) -> Secret:

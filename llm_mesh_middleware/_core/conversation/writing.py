@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn, TypeVar
 
 import msgspec
 
@@ -12,6 +12,8 @@ from .parts import ToolCall
 from .request import Conversation
 
 __all__ = ["DialectOptions", "Losses", "Stamp", "Written"]
+
+T = TypeVar("T")
 
 # The most names of lost fields that a client gets.
 _MAX_NAMED = 20
@@ -112,6 +114,16 @@ class Losses:
         for name in self._conversation.extra:
             if name not in known and name not in self._conversation.quiet:
                 self._note(name)
+
+    def tier(self, known: Mapping[str, T]) -> T | None:
+        """Return the target's value for the service tier; a tier that it lacks is dropped.
+
+        `auto` is the tier of requests without one, and never dropped.
+        """
+        tier = self._conversation.service_tier
+        if tier != "auto" and tier not in known:
+            self.drop("service_tier")
+        return known.get(tier or "")
 
     def refuse(self, name: str, why: str = "") -> NoReturn:
         """Refuse the request because of a field that cannot be dropped, by the client's name.

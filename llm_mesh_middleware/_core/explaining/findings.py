@@ -46,7 +46,7 @@ class BodyChange(msgspec.Struct, frozen=True):
     value: str | None
 
 
-class BackendExplanation(msgspec.Struct, frozen=True):
+class BackendExplanation(msgspec.Struct, frozen=True, kw_only=True):
     """A backend of the selected rule, and the call that it would get.
 
     Attributes:
@@ -69,12 +69,12 @@ class BackendExplanation(msgspec.Struct, frozen=True):
     is_sticky_choice: bool
     model: str | None
     method: str
-    url: str
-    connects_to: str | None
-    headers: tuple[tuple[str, str], ...]
-    body: tuple[BodyChange, ...]
+    url: str = ""
+    connects_to: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    body: tuple[BodyChange, ...] = ()
     client_dialect: str
-    dialect: str
+    dialect: str = ""
     dropped: tuple[str, ...] = ()
     refusal: str | None = None
     servers: tuple[ServerExplanation, ...] = ()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from ...exceptions import UnsupportedField
 from ..balance.backends import Backend
 from ..dialect import ServedOperation, Transformer
@@ -39,59 +41,34 @@ def explain_call(
     is_sticky_choice: bool,
 ) -> BackendExplanation:
     """Explain what `backend` would be sent for `request`; of several models the first."""
-    upstream = backend.upstream.rewritten(request.model, lambda: 0.0)
-    try:
-        transformer = upstream.transformer(request, operation)
-    except UnsupportedField as error:
-        return _refused(backend, operation, error, share=share, score=score)
-    sent = decode_fields(transformer.body()) if operation.has_body else {}
-    return BackendExplanation(
-        provider=upstream.provider,
-        host=upstream.host,
-        priority=backend.priority,
-        weight=backend.weight,
-        share=share,
-        score=score,
-        is_sticky_choice=is_sticky_choice,
-        model=transformer.model,
-        method=operation.method,
-        url=_url(upstream, transformer.target),
-        connects_to=_connects_to(upstream),
-        headers=tuple(_headers(upstream, operation, request, transformer, forward, mask)),
-        body=tuple(_changes(request.fields, sent, mask)),
-        client_dialect=operation.dialect.name,
-        dialect=transformer.dialect,
-        dropped=transformer.dropped,
-    )
-
-
-def _refused(
-    backend: Backend,
-    operation: ServedOperation,
-    error: UnsupportedField,
-    *,
-    share: float,
-    score: float | None,
-) -> BackendExplanation:
-    """Explain a backend that is not called: its dialect lacks a field, others may have it."""
-    upstream = backend.upstream
-    return BackendExplanation(
-        provider=upstream.provider,
-        host=upstream.host,
+    explained = BackendExplanation(
+        provider=backend.upstream.provider,
+        host=backend.upstream.host,
         priority=backend.priority,
         weight=backend.weight,
         share=share,
         score=score,
         is_sticky_choice=False,
-        model=upstream.model,
+        model=backend.upstream.model,
         method=operation.method,
-        url="",
-        connects_to=None,
-        headers=(),
-        body=(),
         client_dialect=operation.dialect.name,
-        dialect="",
-        refusal=error.message,
+    )
+    upstream = backend.upstream.rewritten(request.model, lambda: 0.0)
+    try:
+        transformer = upstream.transformer(request, operation)
+    except UnsupportedField as error:  # another backend's dialect may have the field
+        return replace(explained, refusal=error.message)
+    sent = decode_fields(transformer.body()) if operation.has_body else {}
+    return replace(
+        explained,
+        is_sticky_choice=is_sticky_choice,
+        model=transformer.model,
+        url=_url(upstream, transformer.target),
+        connects_to=_connects_to(upstream),
+        headers=tuple(_headers(upstream, operation, request, transformer, forward, mask)),
+        body=tuple(_changes(request.fields, sent, mask)),
+        dialect=transformer.dialect,
+        dropped=transformer.dropped,
     )
 
 

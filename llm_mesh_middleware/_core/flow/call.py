@@ -10,9 +10,11 @@ from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from ...exceptions import ClientDisconnected, InsufficientQuota, ServerShutdown
 from ..pricing.charge import Charge
+from ..side_calls.side_call import SideCallContext
 from ..values.decision import Decision
 from ..values.messages import ClientRequest, Deadline, Failure, ResponseHead, UpstreamRequest
 from ..values.selection import Selection
@@ -282,6 +284,19 @@ class Call(msgspec.Struct, frozen=True):
     def mesh_id(self) -> str:
         """The name of the mesh in `x-llm-mesh-hops`."""
         return self.context.settings.mesh_id
+
+    def side_context(self, timeout_s: float) -> SideCallContext:
+        """Return the context of a side call that the call waits for and is charged for."""
+        until = self.deadline.or_sooner(self.clock(), "request", timeout_s)
+        return self._side_context(until, self.account.charged)
+
+    def report_context(self, now: float, timeout_s: float) -> SideCallContext:
+        """Return the context of a report after the call, whose own deadline no longer counts."""
+        until = replace(self.deadline, at=now + timeout_s, limit_s=timeout_s)
+        return self._side_context(until, lambda charge: None)
+
+    def _side_context(self, until: Deadline, charged: Callable[[Charge], None]) -> SideCallContext:
+        return SideCallContext(until, self.request.headers, self.mesh_id, self.wall_clock, charged)
 
 
 class CallPolicy(Protocol):

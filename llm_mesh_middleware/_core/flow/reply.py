@@ -36,6 +36,15 @@ class Reply(msgspec.Struct, frozen=True):
         """Whether the body is sent piece by piece."""
         return not isinstance(self.body, bytes)
 
+    def text_headers(self) -> list[tuple[str, str]]:
+        """Return the header fields for an application; servers set `connection` themselves."""
+        # PEP 3333: an application must not set it; HTTP/2 has none (RFC 9113 8.2.2).
+        return [
+            (name.decode("latin-1"), value.decode("latin-1"))
+            for name, value in self.headers
+            if name != b"connection"
+        ]
+
 
 Flow = Generator[Step, StepResult, Reply]
 

@@ -57,7 +57,7 @@ class StreamEnd(msgspec.Struct, frozen=True):
     secrets: Secrets
     clock: Callable[[], float]
     observation: Observation
-    conclude: Callable[[AnswerSummary], None]
+    conclude: Callable[[AnswerSummary], object]
 
     def settle(self, relay: BodyRelay, reason: Exception | None, held_s: float) -> bytes:
         """Record the end of a stream; return the client's last bytes.

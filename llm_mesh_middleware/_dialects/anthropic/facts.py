@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from ..._core.dialect import EventKind
 from ..._core.values.summary import AnswerSummary
 from ..._core.values.usage import Usage
 from ..error_objects import reports_error
 from ..lenient import LenientDecoder
+from ..same.named_events import NamedEventFacts
 from .usage import MessageUsage
 
 __all__ = ["MessageFacts", "read_message"]
@@ -58,18 +58,18 @@ class MessageFields(_Message, gc=False):
 
 
 read_message = LenientDecoder(MessageFields)
-_read_event = LenientDecoder(_Event)
 
 
-class MessageFacts:
+class MessageFacts(NamedEventFacts[_Event]):
     """The facts of a stream of named events so far."""
 
-    __slots__ = ("_message", "_reason", "_usage", "events", "has_failed", "is_done")
+    __slots__ = ("_message", "_reason", "_usage")
+
+    decode = LenientDecoder(_Event)
+    last_types = frozenset(("message_stop",))
 
     def __init__(self) -> None:
-        self.events = 0
-        self.is_done = False
-        self.has_failed = False
+        super().__init__()
         self._message = _Message()
         self._usage: MessageUsage | None = None
         self._reason: str | None = None
@@ -79,34 +79,15 @@ class MessageFacts:
         """The token counts so far."""
         return None if self._usage is None else self._usage.counted()
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether the stream has said that it ends."""
-        return self.is_done
-
-    def read(self, data: bytes, name: bytes = b"") -> EventKind:
-        """Take the data of an event, and its name, which stands in for a missing `type`."""
-        if data.strip() == b"[DONE]":  # some gateways end every stream with it
-            self.is_done = True
-            return EventKind.CONTENT
-        event = _read_event(data)
-        if event is None:
-            return EventKind.UNREADABLE
-        self.events += 1
-        type = event.type or name.decode("latin-1")
+    def take_event(self, event: _Event, type: str) -> bool:
+        """Take the facts of an event of this type; return whether it reports a failure."""
         if event.message is not None:
             self.take(event.message)
         if event.delta is not None and event.delta.stop_reason:
             self._reason = event.delta.stop_reason[:_MAX_REASON]
-        self._count(event.usage)
-        if reports_error(event.error, type, has_content=False):
-            self.has_failed = True
-        self.is_done = self.is_done or self.has_failed or type == "message_stop"
-        return EventKind.ERROR if self.has_failed else EventKind.CONTENT
-
-    def read_deltas(self, data: bytes) -> bool:
-        """Take none: each event has a name."""
-        return False
+        if event.usage is not None:
+            self._usage = event.usage.after(self._usage)
+        return reports_error(event.error, type, has_content=False)
 
     def summary(self, *, body: bytes | None = None) -> AnswerSummary:
         """Return what the events say of the message so far; `body` is kept with it."""
@@ -121,8 +102,5 @@ class MessageFacts:
             self._message = message
         if message.stop_reason:
             self._reason = message.stop_reason[:_MAX_REASON]
-        self._count(message.usage)
-
-    def _count(self, usage: MessageUsage | None) -> None:
-        if usage is not None:
-            self._usage = usage.after(self._usage)
+        if message.usage is not None:
+            self._usage = message.usage.after(self._usage)

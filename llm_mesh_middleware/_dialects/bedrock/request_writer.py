@@ -18,7 +18,7 @@ from .turns import TurnWriter, cache_point
 __all__ = ["write_request"]
 
 _NO_CALLS = Text("Do not call any tool.")
-_TIERS = {"default": "default", "flex": "flex", "priority": "priority"}
+_TIERS = {name: {"type": name} for name in ("default", "flex", "priority")}
 
 
 def write_request(conversation: Conversation, options: DialectOptions) -> Written:
@@ -50,7 +50,7 @@ def write_request(conversation: Conversation, options: DialectOptions) -> Writte
         messages=TurnWriter(conversation, losses).messages(),
         inferenceConfig=inference,
         toolConfig=_tool_config(conversation, tools),
-        serviceTier=_tier(conversation, losses),
+        serviceTier=losses.tier(_TIERS),
         outputConfig=_output_config(conversation, sampling.effort),
         additionalModelRequestFields=additional or None,
     )
@@ -66,16 +66,6 @@ def _system(conversation: Conversation, losses: Losses) -> list[dict[str, Any]]:
     for text in texts:
         blocks += [{"text": text.text}, *cache_point(text.cache)]
     return blocks
-
-
-def _tier(conversation: Conversation, losses: Losses) -> dict[str, str] | None:
-    tier = conversation.service_tier
-    if tier in (None, "auto"):
-        return None
-    if tier not in _TIERS:
-        losses.drop("service_tier")
-        return None
-    return {"type": _TIERS[tier]}
 
 
 def _has_calls(conversation: Conversation) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from ..._core.dialect import EventKind
 from ..._core.values.summary import AnswerSummary
 from ..._core.values.usage import Usage
 from ..error_objects import reports_error
 from ..lenient import LenientDecoder
+from ..same.named_events import NamedEventFacts
 from .usage import ResponseUsage
 
 __all__ = ["ResponseFacts", "read_response"]
@@ -60,58 +60,35 @@ class ResponseFields(_Response, gc=False):
 
 
 read_response = LenientDecoder(ResponseFields)
-_read_event = LenientDecoder(_Event)
 _NO_RESPONSE = _Response()
 
 
-class ResponseFacts:
+class ResponseFacts(NamedEventFacts[_Event]):
     """The facts of a stream of named events so far."""
 
-    __slots__ = ("_response", "events", "has_failed", "is_done", "usage")
+    __slots__ = ("_response", "usage")
+
+    decode = LenientDecoder(_Event)
+    last_types = _LAST
 
     def __init__(self) -> None:
+        super().__init__()
         self.usage: Usage | None = None
-        self.events = 0
-        self.is_done = False
-        self.has_failed = False
         self._response = _NO_RESPONSE
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether the stream has said that it ends."""
-        return self.is_done
-
-    def read(self, data: bytes, name: bytes = b"") -> EventKind:
-        """Take the data of an event, and its name, which stands in for a missing `type`."""
-        if data.strip() == b"[DONE]":  # some servers end every stream with it
-            self.is_done = True
-            return EventKind.CONTENT
-        event = _read_event(data)
-        if event is None:
-            return EventKind.UNREADABLE
-        self.events += 1
-        type = event.type or name.decode("latin-1")
-        self._take(event.response)
-        if type in _FAILURES or event.error:
-            self.has_failed = True
-        self.is_done = self.is_done or self.has_failed or type in _LAST
-        return EventKind.ERROR if self.has_failed else EventKind.CONTENT
-
-    def read_deltas(self, data: bytes) -> bool:
-        """Take none: each event has a name."""
-        return False
+    def take_event(self, event: _Event, type: str) -> bool:
+        """Take the facts of an event of this type; return whether it reports a failure."""
+        response = event.response
+        if response is not None:
+            if response.id or response.model:
+                self._response = response
+            if response.usage is not None and (counted := response.usage.counted()) is not None:
+                self.usage = counted.after(self.usage)
+        return type in _FAILURES or bool(event.error)
 
     def summary(self, *, body: bytes | None = None) -> AnswerSummary:
         """Return what the events say of the response so far; `body` is kept with it."""
         return _summary(self._response, self.usage, events=self.events, body=body)
-
-    def _take(self, response: _Response | None) -> None:
-        if response is None:
-            return
-        if response.id or response.model:
-            self._response = response
-        if response.usage is not None and (counted := response.usage.counted()) is not None:
-            self.usage = counted.after(self.usage)
 
 
 def _summary(

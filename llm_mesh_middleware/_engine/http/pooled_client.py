@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
 
 import httpcore
 
@@ -18,6 +17,7 @@ from .http1 import NoResponse, NotHTTP, ResponseReader
 from .httpx_spans import is_instrumented, traced
 from .protocols import (
     STALE_S,
+    causes,
     connect_failure,
     response_head,
     torn,
@@ -210,7 +210,7 @@ def _map(exc: Exception, request: UpstreamRequest) -> UpstreamError:
         return Deadline(0.0, "connect", request.connect_timeout_s, host).error()
     if isinstance(exc, ProxyRefused | TLSFailed):
         return connect_failure(host, str(exc))
-    if any(isinstance(cause, socket.gaierror) for cause in _causes(exc)):
+    if any(isinstance(cause, socket.gaierror) for cause in causes(exc)):
         return connect_failure(host, "the name cannot be resolved")
     for kinds, reason in _REASONS:
         if isinstance(exc, kinds):
@@ -220,11 +220,3 @@ def _map(exc: Exception, request: UpstreamRequest) -> UpstreamError:
         return UpstreamProtocolError(f"{host} answered something that is not HTTP: {exc}")
     # Otherwise the cause is local: a CA or certificate file that cannot be used.
     return connect_failure(host, "the TLS files for it cannot be used")
-
-
-def _causes(exc: BaseException | None) -> Iterator[BaseException]:
-    """Yield the causes of `exc`: httpcore wraps the socket's errors."""
-    while exc is not None:
-        exc = exc.__cause__ or exc.__context__
-        if exc is not None:
-            yield exc

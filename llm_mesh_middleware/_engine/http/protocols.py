@@ -6,7 +6,7 @@ client.open(request)  ->  response.read() ... b""  ->  response.close()
 from __future__ import annotations
 
 import string
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from operator import itemgetter
 from typing import Protocol
 
@@ -30,6 +30,7 @@ __all__ = [
     "UpstreamClient",
     "UpstreamResponse",
     "are_names",
+    "causes",
     "connect_failure",
     "request_head",
     "response_head",
@@ -136,6 +137,14 @@ def connect_failure(host: str, reason: str, *, has_connected: bool = False) -> U
         has_connected: whether a connection was established and then lost.
     """
     return UpstreamConnectError(f"{host}: {reason}", has_connected=has_connected)
+
+
+def causes(exc: BaseException | None) -> Iterator[BaseException]:
+    """Yield the causes of `exc`: httpx and httpcore each wrap the socket's errors."""
+    while exc is not None:
+        exc = exc.__cause__ or exc.__context__
+        if exc is not None:
+            yield exc
 
 
 def torn(host: str) -> UpstreamError:

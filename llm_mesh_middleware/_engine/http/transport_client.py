@@ -6,7 +6,7 @@ import contextlib
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -15,7 +15,7 @@ from ..._core.values.messages import Deadline, UpstreamRequest
 from ...exceptions import UpstreamError, UpstreamProtocolError
 from ..tasks.cancel_scope import CancelScope
 from .httpx_spans import make_request
-from .protocols import connect_failure, response_head, torn
+from .protocols import causes, connect_failure, response_head, torn
 
 __all__ = ["TransportClient", "extensions_of", "fields_of", "has_spans", "map_error"]
 
@@ -145,10 +145,10 @@ def map_error(exc: Exception, request: UpstreamRequest) -> UpstreamError:
     host = request.endpoint.provider_host
     if isinstance(exc, httpx.ConnectTimeout):
         return Deadline(0.0, "connect", request.connect_timeout_s, host).error()
-    causes = list(_causes(exc))
-    if any(isinstance(cause, socket.gaierror) for cause in causes):
+    wrapped = list(causes(exc))
+    if any(isinstance(cause, socket.gaierror) for cause in wrapped):
         return connect_failure(host, "the name cannot be resolved")
-    if isinstance(exc, httpx.ConnectError) and any(isinstance(c, ssl.SSLError) for c in causes):
+    if isinstance(exc, httpx.ConnectError) and any(isinstance(c, ssl.SSLError) for c in wrapped):
         return connect_failure(host, _TLS_REASON)
     if isinstance(exc, httpx.RemoteProtocolError):
         if "disconnected" in str(exc):
@@ -160,11 +160,3 @@ def map_error(exc: Exception, request: UpstreamRequest) -> UpstreamError:
             has_connected = not isinstance(exc, httpx.ProxyError | httpx.ConnectError)
             return connect_failure(host, reason, has_connected=has_connected)
     return connect_failure(host, "the TLS files for it cannot be used")
-
-
-def _causes(exc: BaseException | None) -> Iterator[BaseException]:
-    """Yield the causes of `exc`: httpx and httpcore each wrap the socket's errors."""
-    while exc is not None:
-        exc = exc.__cause__ or exc.__context__
-        if exc is not None:
-            yield exc

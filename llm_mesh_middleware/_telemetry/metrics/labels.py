@@ -73,7 +73,17 @@ def call_labels(
         error_type: the kind of failure, None for a success.
         is_for_asm: whether its tokens are counted under ASM's names too.
     """
-    plain = _plain(operation, vendor, provider, host, port, model, response_model, route)
+    plain = _sorted(
+        {
+            semconv.OPERATION: operation,
+            semconv.PROVIDER: semconv.provider_name(host, vendor, provider),
+            semconv.REQUEST_MODEL: model,
+            semconv.RESPONSE_MODEL: response_model,
+            semconv.ROUTE_NAME: route,
+            semconv.SERVER_ADDRESS: host,
+            semconv.SERVER_PORT: port,
+        }
+    )
     key = tuple(plain.items())
     own = {name: plain[name] for name in _OWN if name in plain}
     error = _labels(semconv.ERROR_TYPE, error_type)
@@ -92,27 +102,8 @@ def call_labels(
     )
 
 
-def _plain(
-    operation: str,
-    vendor: str,
-    provider: str,
-    host: str,
-    port: int,
-    model: str | None,
-    response_model: str | None,
-    route: str | None,
-) -> dict[str, str | int]:
-    """Return the labels of any call."""
-    known: dict[str, str | int | None] = {
-        semconv.OPERATION: operation,
-        semconv.PROVIDER: semconv.provider_name(host, vendor, provider),
-        semconv.REQUEST_MODEL: model,
-        semconv.RESPONSE_MODEL: response_model,
-        semconv.ROUTE_NAME: route,
-        semconv.SERVER_ADDRESS: host,
-        semconv.SERVER_PORT: port,
-    }
-    # In the order in which an SDK sorts them.
+def _sorted(known: dict[str, str | int | None]) -> dict[str, str | int]:
+    """Return the labels that have a value, in the order in which an SDK sorts them."""
     return {name: value for name, value in sorted(known.items()) if value is not None}
 
 

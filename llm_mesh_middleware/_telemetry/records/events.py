@@ -40,16 +40,7 @@ class Events:
 
     def emit_call(self, fields: Mapping[str, Value], context: Context) -> None:
         """Emit the access record of a call."""
-        if is_enabled(self._logger):
-            known = {name: value for name, value in fields.items() if value is not None}
-            self._logger.emit(
-                LogRecord(
-                    event_name=semconv.EVENT_REQUEST,
-                    severity_number=SeverityNumber.INFO,
-                    attributes=known,
-                    context=context,
-                )
-            )
+        self._emit(semconv.EVENT_REQUEST, fields, context)
         if access_logger.isEnabledFor(logging.INFO):
             log_call(fields)
 
@@ -60,17 +51,21 @@ class Events:
 
     def emit_mirror(self, fields: Mapping[str, Value]) -> None:
         """Emit the comparison of a copy with the client's call."""
-        if is_enabled(self._logger):
-            known = {name: value for name, value in fields.items() if value is not None}
-            self._logger.emit(
-                LogRecord(
-                    event_name=semconv.EVENT_MIRROR,
-                    severity_number=SeverityNumber.INFO,
-                    attributes=known,
-                )
-            )
+        self._emit(semconv.EVENT_MIRROR, fields)
         if mirror_logger.isEnabledFor(logging.INFO):
             mirror_logger.info("mirrored call", extra={FIELDS: fields})
+
+    def _emit(self, name: str, fields: Mapping[str, Value], context: Context | None = None) -> None:
+        if is_enabled(self._logger):
+            known = {field: value for field, value in fields.items() if value is not None}
+            self._logger.emit(
+                LogRecord(
+                    event_name=name,
+                    severity_number=SeverityNumber.INFO,
+                    attributes=known,
+                    context=context,
+                )
+            )
 
     def emit_exception(self, ending: Ending, context: Context) -> None:
         """Emit a failure with the mesh's own message: the provider's could repeat the prompt."""

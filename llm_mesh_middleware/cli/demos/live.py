@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import secrets
-import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from importlib.resources import as_file, files
-from pathlib import Path
 
 import click
 
 from ...asgi import LLMMeshMiddleware, Receive, Scope, Send
 from ...mesh import Mesh
 from ...settings import MeshSettings
-from ...testing import CertificateAuthority
 from ...view import MeshView
 from ..serving.background import serving
 from .keys import read_keys
 from .scene import Condition, DemoProvider
+from .surroundings import demo_authority
 from .traffic import steady_traffic
 
 __all__ = ["run"]
@@ -42,12 +39,8 @@ _FORGET_AFTER = 500
 
 def run(port: int) -> int:
     """Run until the key x, the end of the input or Ctrl+C; the view listens at `port`."""
-    for name in [name for name in os.environ if name.startswith("LLM_MESH_")]:
-        del os.environ[name]  # the shell's own settings must not change the demonstration
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        ca = CertificateAuthority()
-        ca.write(folder / "ca.pem")
+        ca, ca_file = stack.enter_context(demo_authority())
         keys = {variable: f"demo-{secrets.token_hex(12)}" for _, variable, _ in _PROVIDERS}
         providers = [
             DemoProvider(host, keys[variable], ca, pace_s=pace_s)
@@ -60,7 +53,7 @@ def run(port: int) -> int:
         settings = MeshSettings(
             config=(str(manifest),),
             endpoints={provider.host: provider.url for provider in providers},
-            ca_file=str(folder / "ca.pem"),
+            ca_file=ca_file,
         )
         mesh = Mesh(settings=settings, environ=keys)
         stack.callback(mesh.close)

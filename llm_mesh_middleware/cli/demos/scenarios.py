@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -25,8 +24,9 @@ from rich.table import Table
 
 from ...asgi import LLMMeshMiddleware, Receive, Scope, Send
 from ...settings import MeshSettings
-from ...testing import CertificateAuthority, FakeUpstream, RecordedRequest
+from ...testing import FakeUpstream, RecordedRequest
 from ..serving.background import serving
+from .surroundings import demo_authority
 
 __all__ = ["run"]
 
@@ -85,12 +85,8 @@ class Seen(msgspec.Struct, frozen=True):
 def run() -> int:
     """Run every step; return 0 if each request was served as its manifests say, else 1."""
     console = Console()
-    for name in [name for name in os.environ if name.startswith("LLM_MESH_")]:
-        del os.environ[name]  # the shell's own settings must not change the demonstration
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        ca = CertificateAuthority()
-        ca.write(folder / "ca.pem")
+        ca, ca_file = stack.enter_context(demo_authority())
         upstreams = {}
         for host, variable in _KEYS.items():
             os.environ[variable] = f"demo-{secrets.token_hex(12)}"
@@ -107,7 +103,7 @@ def run() -> int:
         for number, step in enumerate(STEPS, start=1):
             applied += [manifests / name for name in step.manifests]
             settings = MeshSettings(
-                config=tuple(map(str, applied)), endpoints=endpoints, ca_file=str(folder / "ca.pem")
+                config=tuple(map(str, applied)), endpoints=endpoints, ca_file=ca_file
             )
             console.print(f"\n[bold]{number}. {step.title}[/]")
             for name in step.manifests:

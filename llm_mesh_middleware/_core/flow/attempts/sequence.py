@@ -20,23 +20,22 @@ from functools import lru_cache, partial
 from msgspec.structs import replace
 
 from ....exceptions import RateLimitExceeded, UnsupportedField
-from ...dialect import BodyRelay
 from ...http.response_headers import MAX_FIELD_TEXT, field_value
 from ...pricing.charge import Charge, format_costs
 from ...private import PerCall
 from ...provider.health import Lease
 from ...values.messages import Failure, ResponseHead
 from ...values.payload import read_text
-from ...values.steps import Await, Body, Race, Raced, Send, Sleep, Step, StepResult, Steps
+from ...values.steps import Await, Race, Raced, Send, Sleep, Step, StepResult, Steps
 from ...values.summary import AnswerSummary
 from ..affinity import Affinity
 from ..call import Call, Held
 from ..reply import Flow, Reply
-from ..stream import StreamEnd, stream_body
 from .attempt import Attempt
 from .context import CallContext
 from .outcome import Outcome
 from .plan import AttemptPlan, Choice
+from .relayed import relayed_body
 
 __all__ = ["AttemptSequence"]
 
@@ -281,7 +280,9 @@ class AttemptSequence(PerCall):
         observation, relay = self._context.observation, outcome.relay
         observation.replying(attempt=attempt.number, is_stream=relay is not None)
         if relay is not None:
-            return Reply(outcome.status, headers, self._body(attempt, outcome, relay))
+            conclude = partial(self._conclude, attempt)
+            body = relayed_body(attempt, outcome, relay, self._context, conclude)
+            return Reply(outcome.status, headers, body)
         if self._context.settings.show_cost and (cost := format_costs(self._charges)):
             headers.append((b"x-llm-mesh-cost", cost.encode()))
         summary = outcome.summary
@@ -296,24 +297,6 @@ class AttemptSequence(PerCall):
         if summary.id is not None and self._context.operation.continues_by:
             provider, now = attempt.upstream.identity, self._context.clock()
             self._affinity.note(self._context.route, summary.id, provider, now)
-
-    def _body(self, attempt: Attempt, outcome: Outcome, relay: BodyRelay) -> Body:
-        context = self._context
-        end = StreamEnd(
-            outcome.status,
-            attempt.lease,
-            attempt.upstream.secrets,
-            context.clock,
-            context.observation,
-            partial(self._conclude, attempt),
-        )
-        return stream_body(
-            relay,
-            outcome.body,
-            end,
-            deadline=context.deadline.for_host(attempt.upstream.host),
-            idle_s=context.timeouts.idle,
-        )
 
     def _routing_headers(self, attempt: Attempt) -> list[tuple[bytes, bytes]]:
         context, provider = self._context, attempt.upstream.identity.name

@@ -16,20 +16,18 @@ from msgspec.structs import replace
 from ....exceptions import AnswerableError, ClientDisconnected, ServerShutdown, UpstreamTimeout
 from ...balance.backends import Backend
 from ...balance.balancer import Candidate
-from ...dialect import BodyRelay
 from ...provider.health import Lease, ProviderHealth
 from ...routing.mirror import Mirror
 from ...routing.timeouts import Timeouts
 from ...values.endpoint import Endpoint
 from ...values.messages import ClientRequest, Deadline
 from ...values.steps import Body, Send, Sleep, Step, StepResult, Steps
-from ...values.summary import AnswerSummary
 from ..attempts.attempt import Attempt
 from ..attempts.context import CallContext
 from ..attempts.outcome import Outcome
+from ..attempts.relayed import relayed_body
 from ..call import Account
 from ..observer import Observation
-from ..stream import StreamEnd, stream_body
 from .outcome import MirrorLeg, MirrorOutcome, MirrorResult
 from .primary import Primary, leg_of
 
@@ -110,7 +108,8 @@ class Copy:
         self._first_byte_s = self._clock() - self._began_at
         if outcome.relay is not None:
             self._account.replying(attempt=1, is_stream=True)
-            yield from self._drain(_body(outcome, outcome.relay, attempt, context))
+            body = relayed_body(attempt, outcome, outcome.relay, context, attempt.bill)
+            yield from self._drain(body)
         else:
             self._whole(outcome, attempt)
 
@@ -175,22 +174,6 @@ class Copy:
     def _compare(self, primary: MirrorLeg, leg: MirrorLeg, result: MirrorResult) -> None:
         upstream = self._mirror.upstream
         self._on_end(MirrorOutcome(upstream.provider, leg.model, result, primary, leg))
-
-
-def _body(outcome: Outcome, relay: BodyRelay, attempt: Attempt, context: CallContext) -> Body:
-    def conclude(summary: AnswerSummary) -> None:
-        attempt.bill(summary)
-
-    end = StreamEnd(
-        outcome.status,
-        attempt.lease,
-        attempt.upstream.secrets,
-        context.clock,
-        context.observation,
-        conclude,
-    )
-    deadline, idle_s = context.deadline, context.timeouts.idle
-    return stream_body(relay, outcome.body, end, deadline=deadline, idle_s=idle_s)
 
 
 def _timeouts(client: Timeouts, timeout_s: float) -> Timeouts:

@@ -21,7 +21,7 @@ from ...caching.store import CacheStore
 from ...dialect import Answers
 from ...flow.call import Call
 from ...side_calls.service import Service
-from ...side_calls.side_call import SideCallContext, SideCallFailed
+from ...side_calls.side_call import SideCallFailed
 from ...values.steps import Ask, Spawn, Step
 
 __all__ = ["Keeper", "ServiceKeeper", "StoreKeeper"]
@@ -133,14 +133,7 @@ class ServiceKeeper:
         }
         response = {"headers": headers, "body": entry.body.decode("utf-8", "replace")}
         body = msgspec.json.encode({"request": self._request(key), "response": response})
-        until = msgspec.structs.replace(call.deadline, at=now + _UPDATE_S, limit_s=_UPDATE_S)
-        context = SideCallContext(
-            until,
-            call.request.headers,
-            call.mesh_id,
-            call.wall_clock,
-            lambda charge: None,
-        )
+        context = call.report_context(now, _UPDATE_S)
         yield from self._service.call("POST", "/update", body, context, now)
 
     def _request(self, key: str) -> dict[str, object]:

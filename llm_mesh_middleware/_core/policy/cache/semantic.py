@@ -21,7 +21,7 @@ from ...caching.semantic.similarity import Near, Nearest, Remember, Vector
 from ...caching.store import CacheStore
 from ...flow.call import Call
 from ...side_calls.embedding import Embedded, Embedder
-from ...side_calls.side_call import SideCallContext, SideCallFailed
+from ...side_calls.side_call import SideCallFailed
 from ...values.decision import Decision
 from ...values.steps import Ask, Nested, Step
 from .cache_request import CacheRequest
@@ -104,13 +104,7 @@ class Search:
 
     def _embedded(self, text: str) -> Generator[Step, Any, Embedded | SideCallFailed]:
         call = self._call
-        context = SideCallContext(
-            call.deadline.or_sooner(call.clock(), "request", self._semantic.timeout_s),
-            call.request.headers,
-            call.mesh_id,
-            call.wall_clock,
-            call.account.charged,
-        )
+        context = call.side_context(self._semantic.timeout_s)
         sent = text.encode("utf-8", "replace").decode()
         try:
             return (yield from self._semantic.embedder.embed([sent], context))

@@ -30,7 +30,7 @@ from ...guarding.remote.verdict import (
 )
 from ...guarding.remote.verdict_findings import VerdictFindings
 from ...guarding.window import Inspection, inspect
-from ...side_calls.side_call import SideCallContext, SideCallFailed
+from ...side_calls.side_call import SideCallFailed
 from ...values.decision import ItemExplanation
 from ...values.messages import ClientRequest
 from ...values.steps import Nested, Step
@@ -185,13 +185,7 @@ def request_verdict(
     sent = [text.encode("utf-8", "replace").decode() for text in texts]
     question = Question(guard.policy, guard.name, side, call.request.model, sent)
     # The request's own deadline may be sooner.
-    context = SideCallContext(
-        call.deadline.or_sooner(call.clock(), "request", remote.timeout_s),
-        call.request.headers,
-        call.mesh_id,
-        call.wall_clock,
-        call.account.charged,
-    )
+    context = call.side_context(remote.timeout_s)
     try:
         return (yield from remote.inspector.ask(question, context))
     except SideCallFailed as none:

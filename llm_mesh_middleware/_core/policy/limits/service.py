@@ -23,7 +23,7 @@ from ...flow.call import Call
 from ...flow.reply import Flow
 from ...limiting.item import Condition, Part
 from ...side_calls.service import Service, ServiceAnswer
-from ...side_calls.side_call import SideCallContext, SideCallFailed
+from ...side_calls.side_call import SideCallFailed
 from ...values.decision import Decision, ItemExplanation
 from ...values.messages import ClientRequest
 from ...values.steps import Body, Spawn, Step
@@ -184,14 +184,7 @@ def _record(
 ) -> Generator[Step, Any, None]:
     service, now = item.service, call.clock()
     record = _Record([key], prompt, completion, prompt + completion)
-    until = replace(call.deadline, at=now + _REPORT_S, limit_s=_REPORT_S)
-    context = SideCallContext(
-        until,
-        call.request.headers,
-        call.mesh_id,
-        call.wall_clock,
-        lambda charge: None,
-    )
+    context = call.report_context(now, _REPORT_S)
     body = msgspec.json.encode(record)
     yield from service.call("POST", "/update_ratelimit_record", body, context, now)
 

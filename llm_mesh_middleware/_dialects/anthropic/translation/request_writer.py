@@ -64,7 +64,7 @@ def write_request(
         thinking=_thinking(conversation) or sampling.thinking,
         output_config=_output_config(conversation, sampling.effort),
         metadata=None if conversation.user is None else {"user_id": conversation.user},
-        service_tier=_tier(conversation, losses),
+        service_tier=losses.tier(_TIERS),
     )
     if streams:
         members["stream"] = True
@@ -92,13 +92,6 @@ def _output_config(conversation: Conversation, effort: str | None) -> dict[str, 
     if output is not None and output.schema:
         form = {"type": "json_schema", "schema": msgspec.Raw(output.schema)}
     return without_none(format=form, effort=effort) or None
-
-
-def _tier(conversation: Conversation, losses: Losses) -> str | None:
-    tier = conversation.service_tier
-    if tier is not None and tier not in _TIERS:
-        losses.drop("service_tier")
-    return _TIERS.get(tier or "")
 
 
 def _tools(conversation: Conversation) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:

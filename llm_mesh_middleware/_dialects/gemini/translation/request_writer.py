@@ -55,7 +55,7 @@ def write_request(conversation: Conversation, options: DialectOptions) -> Writte
         tools=_tools(conversation),
         toolConfig=_tool_config(conversation),
         generationConfig=_generation_config(conversation, options, losses) or None,
-        serviceTier=_tier(conversation, losses),
+        serviceTier=losses.tier(_TIERS),
     )
     return Written(members, losses.names)
 
@@ -154,13 +154,3 @@ def _thinking(
         return config | ({"thinkingLevel": level} if level else {})
     budget = budget_of(thinking, _BUDGETS | dict(options.budgets))
     return config | ({"thinkingBudget": budget} if budget else {})
-
-
-def _tier(conversation: Conversation, losses: Losses) -> str | None:
-    tier = conversation.service_tier
-    if tier in (None, "auto"):
-        return None
-    if tier not in _TIERS:
-        losses.drop("service_tier")
-        return None
-    return _TIERS[tier]
