@@ -1,9 +1,9 @@
 """One limit of tokens or requests, which is what most calls are under, in the fewest steps.
 
-    store waits                    ──> CallLimits
-    a value is missing, or new     ──> CallLimits
-    there is not enough            ──> CallLimits, which refuses
-    otherwise                      take, proceed, settle: no claims, no outcomes
+    a value is missing, or new       ──> CallLimits
+    there is not enough              ──> CallLimits, which refuses
+    the store cannot be reached      ──> CallLimits
+    otherwise                        take, proceed, settle; memory is asked without a claim
 
 What is decided is the same; only the values that say it to a store are left out.
 """
@@ -18,9 +18,11 @@ import msgspec
 from ...flow.call import Account, Call
 from ...flow.reply import Flow, Reply
 from ...limiting.bucket import Rate
+from ...limiting.claims import BucketChange, BucketClaim, Reserve, Reserved, Settle
 from ...limiting.estimate import Estimate, Past, estimate_tokens
 from ...limiting.limit import Limit
 from ...values.decision import Decision
+from ...values.steps import Ask
 from .fields import with_rate_limit
 from .policy import CallLimits
 from .reservation import past_of, used_tokens
@@ -35,10 +37,10 @@ class BucketLimit(CallLimits, frozen=True, kw_only=True):
 
     def __call__(self, call: Call, proceed: Callable[[Call], Flow]) -> Flow:
         """Serve a call that is within the limit; raise as `CallLimits`."""
-        limit, request = self.limit, call.request
-        store: Any = call.state.store  # a `QuickStore` if it answers at once
+        limit, request, store = self.limit, call.request, call.state.store
+        answer: Any = None
         remaining_us: int | None = None
-        if getattr(store, "answers_at_once", False) and (not limit.when or limit.holds(request)):
+        if not limit.when or limit.holds(request):
             values = limit.values(request, "")
             key = limit.keys.get(values)  # of values that have been admitted before
             rate: Any = limit.rate if limit.is_one_rate else limit.rate_for(request)  # it has one
@@ -50,9 +52,16 @@ class BucketLimit(CallLimits, frozen=True, kw_only=True):
                     units = limit.need(estimate)
                     need_us = rate.cost_us(units)
                     taken = _Taken(call, limit, rate, key, values, units, need_us, estimate, past)
-                remaining_us = store.take(key, need_us, rate.capacity_us)
+                if getattr(store, "answers_at_once", False):
+                    quick: Any = store  # a `QuickStore`
+                    remaining_us = quick.take(key, need_us, rate.capacity_us)
+                else:
+                    claim = BucketClaim(key, need_us, rate.capacity_us)
+                    answer = yield Ask(store, Reserve((claim,)))
+                    if answer.__class__ is Reserved and answer.is_granted:
+                        remaining_us = answer.outcomes[0].left
         if remaining_us is None:
-            return (yield from CallLimits.__call__(self, call, proceed))
+            return (yield from self.serve(call, proceed, answer))
         account = call.account
         if account.is_observed:
             account.decided(_decision(limit, values, rate, rate.units(remaining_us)))
@@ -91,9 +100,13 @@ class _Taken(msgspec.Struct):
             account.settled(_decision(self.limit, self.values, self.rate, None), units, used)
         if usage is not None:
             self.past.learn(self.estimate, usage)
-        if used != units and (change_us := self.rate.cost_us(used) - self.need_us):
-            store: Any = self.call.state.store
+        if used == units or not (change_us := self.rate.cost_us(used) - self.need_us):
+            return
+        store: Any = self.call.state.store
+        if getattr(store, "answers_at_once", False):
             store.change(self.key, change_us)
+        else:
+            store.settle(Settle((BucketChange(self.key, change_us),)))
 
 
 def _decision(

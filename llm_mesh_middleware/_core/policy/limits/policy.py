@@ -10,7 +10,8 @@ settle    when the exchange has ended, on every path, exactly once (`reservation
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import Any
 
 import msgspec
 from msgspec.structs import force_setattr, replace
@@ -19,13 +20,13 @@ from ....exceptions import AnswerableError, InsufficientQuota, PolicyUnavailable
 from ...flow.call import Call
 from ...flow.reply import Flow, Reply
 from ...limiting.budget import Budget
-from ...limiting.claims import BudgetClaim, Outcome, Reserve, Reserved
+from ...limiting.claims import BudgetClaim, Outcome, Reserve, Reserved, Store
 from ...limiting.estimate import NO_TOKENS, Estimate, estimate_tokens
 from ...limiting.item import Item
 from ...provider.upstream import Upstream
 from ...values.decision import ItemExplanation
 from ...values.messages import ClientRequest
-from ...values.steps import Ask, Refused, Steps
+from ...values.steps import Ask, Refused, Step, Steps
 from .applied import Applied, applied, prices_for
 from .explaining import explain_items
 from .fields import Shown, quota_refusal_of, refusal_of, with_rate_limits
@@ -58,11 +59,17 @@ class CallLimits(msgspec.Struct, frozen=True):
             PolicyUnavailable: the store is away, and an item says `onStoreFailure: deny`.
             AccessDenied: the request lacks a value that an item counts by.
         """
+        return self.serve(call, proceed, None)
+
+    def serve(
+        self, call: Call, proceed: Callable[[Call], Flow], answer: Reserved | Refused | None
+    ) -> Flow:
+        """Serve a call for which the store has given this answer, None if it was not asked yet."""
         estimate = _estimate(call) if self.counts_tokens else NO_TOKENS
         wanted = applied(self.items, call, "", estimate, self.upstreams)
         if not wanted:
             return (yield from proceed(call))
-        shown, _, beyond = yield from _reserve(wanted, call, "", estimate, self.upstreams)
+        shown, _, beyond = yield from _reserve(wanted, call, "", estimate, self.upstreams, answer)
         if beyond is not None:
             call = replace(call, over_budget=beyond)
         reply = yield from proceed(call)
@@ -137,23 +144,17 @@ def _reserve(
     provider: str,
     estimate: Estimate,
     upstreams: Sequence[Upstream],
+    answer: Reserved | Refused | None = None,
 ) -> Steps:
-    """Reserve what is wanted, to be settled when the call ends.
+    """Reserve what is wanted, to be settled when the call ends; `answer` is the store's, if any.
 
     Returns what clients are told of; the `Reservation`, or None if there is nothing to settle; the
     error of a budget that is left behind, or None.
     """
     unchecked: list[Applied] = []
-    store, request = call.state.store, Reserve(tuple([each.claim for each in wanted]))
-    reserved: Reserved | None
-    if getattr(store, "answers_at_once", False):
-        try:
-            reserved = store.ask(request, None)
-        except AnswerableError:
-            reserved = None  # as if it could not be reached
-    else:
-        answer = yield Ask(store, request)
-        reserved = None if answer.__class__ is Refused else answer
+    if answer is None:
+        answer = yield from _ask(call.state.store, wanted)
+    reserved = None if isinstance(answer, Refused) else answer
     if reserved is None:
         wanted, unchecked = _without_store(wanted, call)
         reserved = Reserved(True, ())
@@ -181,6 +182,17 @@ def _reserve(
         reservation = Reservation(call, provider, estimate, upstreams, taken, slot, is_local, first)
         account.settle_at_end(reservation.settle)
     return shown, reservation, _beyond(shown, call) if is_beyond else None
+
+
+def _ask(store: Store, wanted: Sequence[Applied]) -> Generator[Step, Any, Reserved | Refused]:
+    """Return what the store says; it is asked without a step if it never waits."""
+    request = Reserve(tuple([each.claim for each in wanted]))
+    if not getattr(store, "answers_at_once", False):
+        return (yield Ask(store, request))  # type: ignore[no-any-return]
+    try:
+        return store.ask(request, None)
+    except AnswerableError as error:
+        return Refused(error)
 
 
 def _report(call: Call, each: Applied, outcome: Outcome, *, is_granted: bool) -> None:

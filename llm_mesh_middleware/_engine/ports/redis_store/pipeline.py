@@ -33,13 +33,15 @@ class Pipeline:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def reserve(
-        self, calls: Sequence[Arguments], undo: Callable[[list[Any]], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        calls: Sequence[Arguments],
+        undo: Callable[[list[Any]], None],
     ) -> _Answers:
         """Return the script's answers, or None if the store is away.
 
         `undo` gets the answers if the caller was cancelled meanwhile.
         """
-        loop = asyncio.get_running_loop()
         answers: asyncio.Future[_Answers] = loop.create_future()
         link = self._lines.link
         if link is not None and link.is_idle:  # a call that is alone need not wait for others

@@ -97,7 +97,7 @@ class RedisStore:
             pipeline = Pipeline(made(self._address), self._breaker, self._timeout_s)
             self._pipelines[loop] = pipeline
         answers = await pipeline.reserve(
-            self._calls(request, slot), lambda answers: self._undo(request, answers, slot)
+            loop, self._calls(request, slot), lambda answers: self._undo(request, answers, slot)
         )
         if answers is None:
             self._give_up(request, slot)
@@ -167,6 +167,8 @@ class RedisStore:
         return [(claim,) for claim in request.claims] if self._is_cluster else (request.claims,)
 
     def _calls(self, request: Reserve, slot: str) -> list[Arguments]:
+        if not self._is_cluster:
+            return [reserve_call(request.claims, self._prefix, slot)]
         return [reserve_call(part, self._prefix, slot) for part in self._parts(request)]
 
     def _joined(self, request: Reserve, answers: Sequence[Sequence[int]], slot: str) -> Reserved:
