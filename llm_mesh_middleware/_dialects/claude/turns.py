@@ -53,4 +53,14 @@ def alternating_messages(
             messages.append({"role": role, "content": content})
     if messages and messages[0]["role"] == "assistant":
         messages.insert(0, {"role": "user", "content": [*blocks((_OPENING,))]})
+    _trim_end(messages)
     return messages
+
+
+def _trim_end(messages: list[dict[str, Any]]) -> None:
+    """Strip the end of a text that the model continues: the APIs refuse white space there."""
+    if not messages or messages[-1]["role"] != "assistant":
+        return
+    last = messages[-1]["content"][-1]
+    if "text" in last:
+        last["text"] = last["text"].rstrip()

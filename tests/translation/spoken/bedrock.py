@@ -122,6 +122,7 @@ SPOKEN = Spoken(
     told=_told,
     provider=Provider(
         config={"bedrockConfig": {"region": "r", "model": "m:0", "apiKey": KEY}},
+        path="/model/m/converse",
         write=_write,
         plays=_plays,
         judge=converse.judged,

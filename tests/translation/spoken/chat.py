@@ -97,6 +97,7 @@ SPOKEN = Spoken(
     end=b"[DONE]",
     provider=Provider(
         config={"openAIConfig": {"apiKey": KEY, "model": "qwen", "apis": ["chat"]}},
+        path="/v1/chat/completions",
         write=_write,
         plays=_plays,
         judge=judged,

@@ -135,6 +135,7 @@ SPOKEN = Spoken(
     end=b"finishReason",
     provider=Provider(
         config={"geminiConfig": {"apiKey": KEY, "model": "gemini-x"}},
+        path="/v1beta/models/m:generateContent",
         write=_write,
         plays=_plays,
         judge=judged,

@@ -100,6 +100,7 @@ SPOKEN = Spoken(
     end=b"message_stop",
     provider=Provider(
         config={"anthropicConfig": {"apiKey": KEY, "model": "claude"}},
+        path="/v1/messages",
         write=_write,
         plays=_plays,
         judge=judged,

@@ -109,6 +109,7 @@ SPOKEN = Spoken(
                 "thinking": "auto",
             }
         },
+        path="/api/chat",
         write=_write,
         plays=_plays,
         judge=judged,

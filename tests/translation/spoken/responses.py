@@ -94,6 +94,7 @@ SPOKEN = Spoken(
     end=b"response.completed",
     provider=Provider(
         config={"openAIConfig": {"apiKey": KEY, "model": "gpt", "apis": ["responses"]}},
+        path="/v1/responses",
         write=_write,
         plays=_plays,
         judge=judged,

@@ -51,6 +51,7 @@ class Provider:
 
     Attributes:
         config: how it is declared.
+        path: where a whole answer is asked for.
         write: a part as a whole answer.
         plays: thoughts, a text and calls as a stream.
         judge: fails unless a request is what the vendor's own types allow; returns its body.
@@ -64,6 +65,7 @@ class Provider:
     """
 
     config: Mapping[str, Any]
+    path: str
     write: Callable[[Part], dict[str, Any]]
     plays: Callable[[str, str, Sequence[Call]], Stream]
     judge: Callable[[RecordedRequest], Any]

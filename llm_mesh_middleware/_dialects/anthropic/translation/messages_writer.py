@@ -46,7 +46,6 @@ class MessageWriter:
         messages = alternating_messages(self._conversation, self._blocks)
         for message in messages:
             message["content"] = _in_order(message["content"])
-        _trim_end(messages)
         return messages
 
     def _blocks(self, parts: Iterable[Part]) -> Iterator[Block]:
@@ -133,12 +132,3 @@ def _in_order(blocks: list[Block]) -> list[Block]:
     """Return the blocks of one message, results first."""
     results = [block for block in blocks if block["type"] == "tool_result"]
     return results + [block for block in blocks if block["type"] != "tool_result"]
-
-
-def _trim_end(messages: list[dict[str, Any]]) -> None:
-    """Strip the end of a text that the model continues: the API refuses white space there."""
-    if not messages or messages[-1]["role"] != "assistant":
-        return
-    last = messages[-1]["content"][-1]
-    if last["type"] == "text":
-        last["text"] = last["text"].rstrip()

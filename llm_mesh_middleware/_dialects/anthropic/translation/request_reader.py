@@ -197,6 +197,8 @@ def _read_block(block: Block, where: str, names: dict[str, str], lost: list[str]
         case "search_result":
             found = tuple(_read_blocks(_list(block.content), f"{where}.content", names, lost))
             return Document(parts=found, title=block.title or "", cache=cache)
+        case "tool_reference":  # all tools are given from the beginning, so nothing is to be loaded
+            return Text(f"The tool {block.tool_name} is available.", cache)
     raise unsupported(where, f"of the type {block.type!r} cannot be translated")
 
 

@@ -52,6 +52,7 @@ class Block(msgspec.Struct):
     thinking: str = ""
     signature: str | None = None
     data: str = ""
+    tool_name: str = ""
 
 
 class Message(msgspec.Struct):

@@ -7,6 +7,7 @@ send results in the order in which their tools ended.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Any
 
 import msgspec
@@ -22,7 +23,7 @@ from ...._core.conversation.parts import (
     ToolCall,
     ToolResult,
 )
-from ...._core.conversation.request import Conversation
+from ...._core.conversation.request import Conversation, Turn
 from ...._core.conversation.writing import Losses
 from ...translation.proofs import GEMINI
 from ...translation.texts import (
@@ -57,32 +58,17 @@ class ContentWriter:
             return [{"role": "user", "parts": list(self._parts(conversation.system))}]
         contents: list[Block] = []
         order: dict[str, int] = {}
-        for turn in conversation.turns:
-            role = "model" if turn.role == "assistant" else "user"
-            results = [part for part in turn.parts if isinstance(part, ToolResult)]
-            others = [part for part in turn.parts if not isinstance(part, ToolResult)]
-            if role == "model":
-                calls = (part for part in others if isinstance(part, ToolCall))
-                order = {call.id: place for place, call in enumerate(calls)}
-            if results:
-                results.sort(key=lambda result: order.get(result.call_id, len(order)))
-                # Responses stand alone: their number must be that of the calls.
-                self._add(contents, role, [self._response(result) for result in results])
-                contents.append({"role": role, "parts": list(self._parts(_media(results)))})
-                contents[-1]["parts"] += self._parts(others)
-            else:
-                self._add(contents, role, list(self._parts(others)))
+        for role, turns in groupby(conversation.turns, _role):
+            said = [part for turn in turns for part in turn.parts]
+            results = [part for part in said if isinstance(part, ToolResult)]
+            others = [part for part in said if not isinstance(part, ToolResult)]
+            # Responses stand alone, right after the calls: their number must be that of the calls.
+            results.sort(key=lambda result: order.get(result.call_id, len(order)))
+            contents.append({"role": role, "parts": list(map(self._response, results))})
+            contents.append({"role": role, "parts": [*self._parts((*_media(results), *others))]})
+            calls = (part.id for part in others if isinstance(part, ToolCall))
+            order = {id: place for place, id in enumerate(calls)}
         return [content for content in contents if content["parts"]]
-
-    def _add(self, contents: list[Block], role: str, parts: list[Block]) -> None:
-        is_response = bool(parts) and "functionResponse" in parts[0]
-        last = contents[-1] if contents else None
-        if last is not None and last["role"] == role and last["parts"]:
-            was_response = "functionResponse" in last["parts"][0]
-            if was_response == is_response:
-                last["parts"] += parts
-                return
-        contents.append({"role": role, "parts": parts})
 
     def _parts(self, parts: Iterable[Part]) -> Iterator[Block]:
         has_call = False
@@ -146,6 +132,10 @@ class ContentWriter:
         if document.url:
             return _file(document.url, document.media_type or "application/pdf")
         return _inline(document.media_type, document.data)
+
+
+def _role(turn: Turn) -> str:
+    return "model" if turn.role == "assistant" else "user"
 
 
 def _media(results: list[ToolResult]) -> list[Part]:

@@ -126,7 +126,12 @@ class _Writer:
         if all(isinstance(part, Text | Refusal) for part in parts):
             text = text_of(parts, "\n")
             return marked_error(text) if result.is_error else text
-        return [self._part(part) for part in parts]
+        said = [self._part(part) for part in parts]
+        if not result.is_error:
+            return said
+        text = marked_error(text_of(parts, "\n"))
+        others = [item for item in said if item["type"] != "input_text"]
+        return [{"type": "input_text", "text": text}, *others]
 
     def _assistant(self, turn: Turn) -> Iterator[Item]:
         for part in turn.parts:
