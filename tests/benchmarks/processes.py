@@ -20,7 +20,7 @@ from tests.benchmarks.scenarios import Scenario
 from tests.benchmarks.wire import Origin
 from tests.processes import ROOT, Process, clean_environment
 
-__all__ = ["Child", "Fleet"]
+__all__ = ["Child", "Fleet", "await_port"]
 
 _TRIES = 400
 
@@ -76,7 +76,7 @@ class Child(Process):
         self._process.stdin.close()
 
 
-def _await_port(port: int) -> None:
+def await_port(port: int) -> None:
     """Wait until a server listens; one that is a command binds its port late."""
     for _ in range(_TRIES):
         with contextlib.suppress(ConnectionRefusedError):
@@ -121,7 +121,7 @@ class Fleet:
             arguments = (contender, json.dumps(asdict(origin)), *program)
             child = Child("server", *arguments, python=found.python or sys.executable)
             known = self._servers[contender, is_tls] = self._stack.enter_context(child)
-            _await_port(known.facts["port"])
+            await_port(known.facts["port"])
         return known
 
     def prepare(self, scenario: Scenario) -> None:
