@@ -150,6 +150,16 @@ def test_no_key_prompt_or_answer_is_in_a_report(watched: Watched) -> None:
     assert b"You said" not in text
 
 
+def test_of_a_request_that_has_ended_only_what_may_be_shown_is_kept(watched: Watched) -> None:
+    prompt, key = canary("a prompt"), canary("view a")
+    watched.call(prompt, model=key, headers={"user-type": key, "authorization": f"Bearer {key}"})
+    watched.hub.counts.settle()
+    [watch] = watched.hub.counts.settled
+    held = str(vars(watch))
+    assert "a-model" in held
+    assert leaks(held.encode()) == set()
+
+
 def test_a_long_or_unprintable_model_name_is_cut_and_escaped(watched: Watched) -> None:
     shown = watched.hub.shown()
     assert shown.text("modèle-漢字") == "modèle-漢字"

@@ -3,7 +3,7 @@
     request ──> CallWatch   follows one exchange; nothing is done for a chunk while nobody looks
     decided ──> Policies    counts what items of policies decide, and keeps their levels
     its end ──> Counts      counts many calls together
-    report  ──> record      writes down the calls that have ended: the last 500, but of those
+    report  ──> Records     writes down the calls that have ended: the last 500, but of those
                             between two reports of a second no more than 100
 
 Bounded: 500 calls that wait to be counted, 500 that wait for a viewer and 500 records, of at most
@@ -15,7 +15,6 @@ of limits, and about 500 KB in a small mesh.
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 from os import getpid
@@ -29,12 +28,12 @@ from ..._core.values.messages import ClientRequest
 from ..._core.values.selection import Selection
 from ..._process.forks import ForkLock, follow_forks
 from ...mesh import Mesh
-from ..values import Call, ProviderReport, Report, Traffic
+from ..values import ProviderReport, Report, Traffic
 from .call_watch import CallWatch
 from .counts import Counts, Key
 from .mirrors import Mirrors
 from .policies import Policies
-from .record import choose, record
+from .record import Records
 from .series import SECONDS, Series
 from .servers import server_reports
 from .shown import Shown
@@ -108,26 +107,38 @@ class Hub:
         with self._lock.of_process:
             self._mirrors.add(host, selection.rule, outcome, int(now))
 
-    def report(self, *, after: int = 0, seconds: int = SECONDS) -> Report:
-        """Return the counts and records.
-
-        Args:
-            after: leave out the calls up to this number.
-            seconds: how many of the last seconds to report.
-        """
-        now, counts = self.clock(), self.counts
-        second, is_looked_at = int(now), now < self.looked_until
+    def report(self, *, after: int = 0) -> Report:
+        """Return the counts, and the records of calls after the number `after`."""
+        now = self.clock()
+        second, most = int(now), _MOST_READ if now < self.looked_until else _MAX_CALLS
         self.looked_until = now + _LOOKED_S
+        counts, records = self.counts, self._records
         counts.settle()
         with self._lock.of_process:
             policies = self._policies.reports(second)
             mirrors = self._mirrors.reports(second)
-        under_way = self._under_way()
         with counts.lock.of_process:
-            self._record(_MOST_READ if is_looked_at else _MAX_CALLS)
-            number = self._number
-            calls = [call for each, call in self._records if each > after]
-            rows = counts.total.rows(second)[-seconds:]
+            records.add([counts.settled.popleft() for _ in range(len(counts.settled))], most)
+            number, calls = records.last, records.after(after)
+            rows = counts.total.rows(second)
+        return Report(
+            worker=self.worker,
+            last_number=number,
+            calls=calls,
+            traffic=self._traffic(second),
+            seconds=rows,
+            providers={
+                host: self._provider(host, status) for host, status in self._health().items()
+            },
+            policies=policies,
+            servers=self._servers(),
+            mirrors=mirrors,
+        )
+
+    def _traffic(self, second: int) -> list[Traffic]:
+        """Return the traffic of each key that has had some in the last minutes."""
+        counts, under_way = self.counts, self._under_way()
+        with counts.lock.of_process:
             for key in under_way:
                 counts.of(key, second)
             used = [
@@ -139,30 +150,7 @@ class Hub:
         for key, series in used:  # one lock each: calls that end meanwhile must not wait for all
             with counts.lock.of_process:
                 traffic.append(_traffic(key, series, second, *under_way.get(key, (0, 0))))
-        return Report(
-            worker=self.worker,
-            last_number=number,
-            calls=calls,
-            traffic=traffic,
-            seconds=rows,
-            providers={
-                host: self._provider(host, status) for host, status in self._health().items()
-            },
-            policies=policies,
-            servers=self._servers(),
-            mirrors=mirrors,
-        )
-
-    def _record(self, most: int) -> None:
-        """Write down at most so many of the calls that have been settled."""
-        settled = self.counts.settled
-        ended = [settled.popleft() for _ in range(len(settled))]
-        chosen = choose(ended, most)
-        self._number += len(ended) - len(chosen)
-        for watch in chosen:
-            self._number += 1
-            name = f"{self.worker}.{self._number}"
-            self._records.append((self._number, record(watch, name)))
+        return traffic
 
     def _under_way(self) -> dict[Key, tuple[int, int]]:
         """Return how many attempts, and how many streams of them, are open at each edge."""
@@ -190,8 +178,7 @@ class Hub:
         self.looked_until = -math.inf
         self.counts = Counts()
         self.open = set()  # each operation on it is one step of the interpreter
-        self._records: deque[tuple[int, Call]] = deque(maxlen=_MAX_CALLS)
-        self._number: int = 0
+        self._records: Records = Records(self.worker)
         self._policies: Policies = Policies()
         self._mirrors: Mirrors = Mirrors()
 

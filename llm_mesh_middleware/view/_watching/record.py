@@ -1,10 +1,11 @@
-"""The record of a call that has ended: what a viewer reads of it, and why each attempt was made.
+"""The records of calls that have ended: what viewers read of them, and why each attempt was made.
 
 Structs of many fields get them by position: by name they take five times as long to make.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import TypeVar
@@ -16,7 +17,9 @@ from ..values import Attempt, Call
 from .attempts import UNUSABLE, MadeAttempt
 from .call_watch import ABANDONED, CallWatch
 
-__all__ = ["choose", "record"]
+__all__ = ["Records", "choose"]
+
+_MAX_CALLS = 500
 
 Ended = TypeVar("Ended", CallWatch, Call)
 
@@ -33,8 +36,32 @@ def choose(calls: Sequence[Ended], most: int) -> list[Ended]:
     return [calls[each] for each in sorted(by_worth[-most:])]
 
 
-def record(watch: CallWatch, name: str) -> Call:
-    """Return the record of a call; `name` becomes its id."""
+class Records:
+    """The last records of one process; its owner holds a lock around each use.
+
+    Calls are numbered from 1, also those that are left out; `last` is the newest number.
+    """
+
+    def __init__(self, worker: int) -> None:
+        """`worker` begins the ids, which are unique across the processes of a server."""
+        self.last = 0
+        self._worker = worker
+        self._calls: deque[tuple[int, Call]] = deque(maxlen=_MAX_CALLS)
+
+    def add(self, ended: Sequence[CallWatch], most: int) -> None:
+        """Record at most so many of the calls that have ended."""
+        chosen = choose(ended, most)
+        self.last += len(ended) - len(chosen)
+        for watch in chosen:
+            self.last += 1
+            self._calls.append((self.last, _record(watch, f"{self._worker}.{self.last}")))
+
+    def after(self, number: int) -> list[Call]:
+        """Return the calls with a higher number."""
+        return [call for each, call in self._calls if each > number]
+
+
+def _record(watch: CallWatch, name: str) -> Call:
     begun_at, first_at = watch.begun_at, watch.first_at
     route, rule, lacks_sticky_key = None, None, False
     if (selection := watch.selection) is not None:
