@@ -65,8 +65,8 @@ class Mesh:
             config: files or directories of manifests, `LLMProvider`, `LLMRoute` and `LLMPolicy`
                 objects, or a source of your own; by default what `settings.config` names.
             settings: by default read from `LLM_MESH_*`.
-            transport: an httpx transport for every upstream call, such as a `MockTransport` in a
-                test. An asynchronous one serves `asend` only, a synchronous one `send` only.
+            transport: an httpx transport for every upstream call, as for a test. An asynchronous
+                one serves `asend` only, a synchronous one `send` only.
             observer: follows every exchange, in addition to the mesh's own telemetry.
             tracer_provider: where spans go; by default OpenTelemetry's global one.
             meter_provider: where metrics go; by default OpenTelemetry's global one.
@@ -78,15 +78,11 @@ class Mesh:
 
         Raises:
             ConfigError: manifests or settings have errors; it has all of them.
-            TypeError: an argument has another type.
+            TypeError: an argument is of another type.
         """
-        _check(settings, MeshSettings, "settings", "MeshSettings(...)")
-        _check(store, Store, "store", "a store of llm_mesh_middleware.stores; a URL is a setting")
-        for name, function in (("observer", observer), ("redact", redact), ("rng", rng)):
-            if function is not None and not callable(function):
-                raise TypeError(f"{name} must be a function, not {type(function).__name__}")
-        self.settings = settings if settings is not None else load_settings()
-        self._parts = Assembly(
+        _check(settings, store, observer=observer, redact=redact, rng=rng)
+        self.settings = settings or load_settings()
+        parts = Assembly(
             config,
             self.settings,
             transport=transport,
@@ -96,9 +92,8 @@ class Mesh:
             rng=rng,
             store=store,
         )
-        self.access = self._parts.access
-        self._live = self._parts.live
-        self._serving = self._parts.serving
+        self._parts, self.access = parts, parts.access
+        self._live, self._serving = parts.live, parts.serving
         follow_forks(self)
 
     @property
@@ -272,7 +267,15 @@ class Mesh:
         self._parts.begin_process()
 
 
-def _check(given: object, kind: type[Any], name: str, wanted: str) -> None:
+def _check(settings: object, store: object, **functions: object) -> None:
     """Raise TypeError now for what would fail in the middle of a call."""
+    _check_kind(settings, MeshSettings, "settings", "MeshSettings(...)")
+    _check_kind(store, Store, "store", "a store of llm_mesh_middleware.stores; a URL is a setting")
+    for name, function in functions.items():
+        if function is not None and not callable(function):
+            raise TypeError(f"{name} must be a function, not {type(function).__name__}")
+
+
+def _check_kind(given: object, kind: type[Any], name: str, wanted: str) -> None:
     if given is not None and not isinstance(given, kind):
         raise TypeError(f"{name} must be {wanted}, not {type(given).__name__}")
