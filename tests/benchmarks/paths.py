@@ -42,6 +42,7 @@ from tests.benchmarks.in_memory import (
     count,
     function_calls,
     parsed,
+    typical,
 )
 from tests.benchmarks.sdks import SDK
 from tests.benchmarks.wire import (
@@ -260,9 +261,4 @@ def calls_of_wsgi(meter: Meter = function_calls) -> float:
 
 
 async def _counted(exchange: Callable[[], Any], meter: Meter) -> float:
-    for _ in range(WARM_UP):
-        await exchange()
-    with meter() as found:
-        for _ in range(COUNTED):
-            await exchange()
-    return found[0] / COUNTED
+    return await typical(exchange, meter, is_total=meter is not function_calls)
