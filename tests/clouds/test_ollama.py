@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import anthropic
 import openai
 import pytest
 
@@ -15,7 +14,8 @@ from llm_mesh_middleware._core.conversation.writing import Stamp
 from llm_mesh_middleware._dialects.ollama import DIALECT
 from llm_mesh_middleware.exceptions import UpstreamProtocolError
 from llm_mesh_middleware.testing import Answer
-from tests.clouds.bench import HOST, Bench, bench
+from tests.clouds.bench import Bench, bench
+from tests.clouds.sdks import claude, gpt
 from tests.rows import rows
 from tests.translation.spoken.ollama import COUNTED, SPOKEN, called, judged, line, stream
 
@@ -30,18 +30,6 @@ def ollama() -> Iterator[Bench]:
     config = {"model": "qwen3", "options": {"num_ctx": 32768, "temperature": 0.2}}
     with bench({"ollamaConfig": config}) as made:
         yield made
-
-
-def gpt(made: Bench) -> openai.OpenAI:
-    return openai.OpenAI(
-        base_url=f"http://{HOST}/v1", api_key="none", max_retries=0, http_client=made.client
-    )
-
-
-def claude(made: Bench) -> anthropic.Anthropic:
-    return anthropic.Anthropic(
-        base_url=f"http://{HOST}", api_key="none", max_retries=0, http_client=made.client
-    )
 
 
 def test_a_completion_is_read_by_openais_sdk(ollama: Bench) -> None:

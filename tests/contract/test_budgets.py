@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +22,7 @@ from llm_mesh_middleware.testing import (
 from tests.contract.calling import QUESTION, Ask
 from tests.contract.conftest import World, rule
 from tests.resilience.meshes import FALLBACK, PRIMARY
+from tests.waiting import until
 
 NANO = 10**9
 YEAR_US = 8760 * 3600 * 10**6
@@ -58,13 +58,6 @@ def key(year: int | None = None) -> str:
 def start(world: World, store: MemoryStore, *rules: Any, **budget: Any) -> None:
     policies = [policy(**budget)]
     world.start(*rules, spec=PRICES, policies=policies, store=store)
-
-
-def until(holds: Any) -> None:
-    deadline = time.monotonic() + 3
-    while not holds() and time.monotonic() < deadline:
-        time.sleep(0.002)
-    assert holds()
 
 
 def test_a_budget_that_is_used_up_refuses_and_says_not_to_retry(

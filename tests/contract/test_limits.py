@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import time
 from typing import Any
 
 import pytest
@@ -23,6 +22,7 @@ from llm_mesh_middleware.testing import (
 from tests.contract.calling import QUESTION, Ask
 from tests.contract.conftest import World, rule
 from tests.resilience.meshes import FALLBACK, PRIMARY
+from tests.waiting import until
 
 MINUTE_US = 60_000_000
 STREAMED = QUESTION | {"stream": True}
@@ -61,14 +61,6 @@ def ledger() -> Ledger:
 
 def start(world: World, ledger: Ledger, *limits: dict[str, Any], **words: Any) -> None:
     world.start(policies=[policy(*limits)], store=ledger.store, **words)
-
-
-def until(holds: Any) -> None:
-    """Wait for what a server does after its client has gone."""
-    deadline = time.monotonic() + 3
-    while not holds() and time.monotonic() < deadline:
-        time.sleep(0.002)
-    assert holds()
 
 
 def test_requests_beyond_the_limit_are_429_and_say_when_to_come_again(

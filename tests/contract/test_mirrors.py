@@ -2,41 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import pytest
 
-from llm_mesh_middleware.observing import ClientRequest, MirrorOutcome, Observation
 from llm_mesh_middleware.testing import Answer, Gate, chat_completion
 from tests.contract.calling import QUESTION
 from tests.contract.conftest import World, rule
 from tests.resilience.meshes import PRIMARY, key_of
+from tests.resilience.outcomes import Outcomes
 
 MIRROR: dict[str, Any] = {"providerHost": "fallback.example"}
 STREAMED = QUESTION | {"stream": True}
-
-
-class Outcomes(Observation):
-    """An observer that waits for what came of copies."""
-
-    def __init__(self) -> None:
-        self._told: list[MirrorOutcome] = []
-        self._news = threading.Condition()
-
-    def __call__(self, request: ClientRequest) -> Observation:
-        return self
-
-    def mirrored(self, outcome: MirrorOutcome) -> None:
-        with self._news:
-            self._told.append(outcome)
-            self._news.notify_all()
-
-    def wait(self, count: int = 1) -> list[MirrorOutcome]:
-        """Return the outcomes once there are so many."""
-        with self._news:
-            assert self._news.wait_for(lambda: len(self._told) >= count, 5)
-            return list(self._told)
 
 
 def start(world: World, **mirror: Any) -> Outcomes:

@@ -16,7 +16,7 @@ from tests.corpus.test_messages import anthropic, messages
 
 __all__ = ["anthropic"]
 
-RequestContent = {"model": "any", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 9}
+REQUEST = {"model": "any", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 9}
 
 
 def told(blocks: Iterable[Any]) -> tuple[str, str, list[Any]]:
@@ -41,7 +41,7 @@ def test_a_stream_of_messages_says_what_it_means(
     anthropic: Any, bench: Bench, quirk: str, every: int
 ) -> None:
     def judge(case: Case) -> None:
-        with direct(case) as client, messages(anthropic, client).stream(**RequestContent) as stream:
+        with direct(case) as client, messages(anthropic, client).stream(**REQUEST) as stream:
             expected = told(stream.get_final_message().content)
         bench.send(case)
         chunks = [chunk for chunk in read_chunks(bench.openai("messages")) if chunk]
@@ -55,7 +55,7 @@ def test_a_stream_of_messages_says_what_it_means(
 def test_a_message_says_what_it_means(anthropic: Any, bench: Bench, quirk: str, every: int) -> None:
     def judge(case: Case) -> None:
         with direct(case) as client:
-            expected = told(messages(anthropic, client).create(**RequestContent).content)
+            expected = told(messages(anthropic, client).create(**REQUEST).content)
         bench.send(case)
         read = read_completion(bench.openai("messages"))
         assert translated(reading.of_completion(read)) == expected

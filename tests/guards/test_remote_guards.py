@@ -21,8 +21,8 @@ NAME = "Anna Meier"
 WINDOW, OVERLAP = 60, 20
 
 
-class RequestContent:
-    """A stream, and somebody who finds a name in what is asked."""
+class GuardedStream:
+    """A stream under a remote guard, which finds a name in it."""
 
     def __init__(self, form: str, *, action: str = "mask", window: int | None = WINDOW) -> None:
         guard = Guard(
@@ -70,7 +70,7 @@ class RequestContent:
 def test_events_without_a_finding_keep_their_bytes(form: str) -> None:
     events = FORMS[form][1](cut("It is five o'clock. " * 20, Random(form)))
 
-    assert b"".join(RequestContent(form).pass_on(events)) == b"".join(events)
+    assert b"".join(GuardedStream(form).pass_on(events)) == b"".join(events)
 
 
 @rows("form", FORMS)
@@ -79,8 +79,8 @@ def test_a_name_is_masked_wherever_it_stands_and_is_split(form: str) -> None:
     for before in range(0, 90, 7):
         text = "x" * before + f" {NAME} " + "y" * 70
         events = make(cut(text, random))
-        submitted = RequestContent(form)
-        out = b"".join(submitted.pass_on(events))
+        stream = GuardedStream(form)
+        out = b"".join(stream.pass_on(events))
 
         assert NAME not in text_of(out)
         assert text_of(out).replace("[PERSON]", NAME) == text_of(b"".join(events))
@@ -90,39 +90,39 @@ def test_a_name_is_masked_wherever_it_stands_and_is_split(form: str) -> None:
 @rows("form", ["chat", "anthropic", "arguments"])
 def test_what_is_held_back_is_bounded(form: str) -> None:
     events = FORMS[form][1](["abcd "] * 200)
-    submitted = RequestContent(form)
+    stream = GuardedStream(form)
     held = 0
-    for event, passed in zip(events, submitted.pass_on(events), strict=False):
+    for event, passed in zip(events, stream.pass_on(events), strict=False):
         held += len(event) - len(passed)
         assert held <= (WINDOW + OVERLAP + 10) // 5 * max(map(len, events))
-    longest = max(len(text) for texts in submitted.questions for text in texts)
+    longest = max(len(text) for texts in stream.questions for text in texts)
 
     assert longest <= WINDOW + OVERLAP + 5
-    assert len(submitted.questions) > 10
+    assert len(stream.questions) > 10
 
 
 @rows("form", FORMS)
 def test_without_a_window_the_whole_text_is_asked_about_at_its_end(form: str) -> None:
-    submitted = RequestContent(form, window=None)
-    submitted.pass_on(FORMS[form][1](["abcd "] * 200))
+    stream = GuardedStream(form, window=None)
+    stream.pass_on(FORMS[form][1](["abcd "] * 200))
 
-    assert max(len(text) for text in submitted.questions[0]) >= 1000
-    assert len(submitted.questions) <= 2
+    assert max(len(text) for text in stream.questions[0]) >= 1000
+    assert len(stream.questions) <= 2
 
 
 def test_a_repeated_text_is_asked_about_once() -> None:
-    submitted = RequestContent("responses")
-    submitted.pass_on(FORMS["responses"][1](["Hello ", "you"]))
+    stream = GuardedStream("responses")
+    stream.pass_on(FORMS["responses"][1](["Hello ", "you"]))
 
-    assert submitted.questions == [["Hello you"]]
+    assert stream.questions == [["Hello you"]]
 
 
 def test_a_denied_name_is_never_sent() -> None:
-    submitted = RequestContent("chat", action="deny")
+    stream = GuardedStream("chat", action="deny")
     events = FORMS["chat"][1]([*["before "] * 30, NAME[:4], NAME[4:], " after"])
     passed: list[bytes] = []
     with pytest.raises(ContentBlocked):
-        passed += map(submitted.pass_on_one, events)
+        passed += map(stream.pass_on_one, events)
 
     assert "before" in text_of(b"".join(passed))
     assert NAME[:4] not in text_of(b"".join(passed))
@@ -131,7 +131,7 @@ def test_a_denied_name_is_never_sent() -> None:
 def test_an_event_that_is_not_json_is_asked_about() -> None:
     events = [f"data: {NAME}\n\n".encode()]
     with pytest.raises(ContentBlocked):
-        RequestContent("chat").pass_on(events)
+        GuardedStream("chat").pass_on(events)
     fine = [b"data: fine\n\n"]
 
-    assert b"".join(RequestContent("chat").pass_on(fine)) == fine[0]
+    assert b"".join(GuardedStream("chat").pass_on(fine)) == fine[0]

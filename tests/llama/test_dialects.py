@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import anthropic
-import openai
 import pytest
 
-from tests.clouds.bench import HOST, Bench, bench
+from tests.clouds.bench import Bench, bench
+from tests.clouds.sdks import claude, gpt
 from tests.llama.servers import LlamaServer, require_llama
 
 pytestmark = pytest.mark.e2e
@@ -35,18 +34,6 @@ def llama(request: pytest.FixtureRequest, server: str) -> Iterator[Bench]:
     config = {"openAIConfig": {"model": "smollm2", "apis": APIS[request.param]}}
     with bench(config, endpoint=server) as made:
         yield made
-
-
-def gpt(made: Bench) -> openai.OpenAI:
-    return openai.OpenAI(
-        base_url=f"http://{HOST}/v1", api_key="none", max_retries=0, http_client=made.client
-    )
-
-
-def claude(made: Bench) -> anthropic.Anthropic:
-    return anthropic.Anthropic(
-        base_url=f"http://{HOST}", api_key="none", max_retries=0, http_client=made.client
-    )
 
 
 def test_a_client_of_chat_is_answered(llama: Bench) -> None:

@@ -25,6 +25,7 @@ from tests.policies.cluster import Cluster
 from tests.policies.servers import Server
 from tests.policies.worker import OUTPUT, REQUEST_S, TOKENS
 from tests.resilience.meshes import key_of
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -96,13 +97,6 @@ def start(upstream: FakeUpstream, store: Shared) -> subprocess.Popen[str]:
 
 def served(worker: subprocess.Popen[str]) -> int:
     return int(worker.communicate(timeout=180)[0])
-
-
-def until(holds: Callable[[], bool], within_s: float = 60) -> None:
-    deadline = time.monotonic() + within_s
-    while not holds() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert holds()
 
 
 def test_everything_is_settled_but_what_a_killed_worker_held(

@@ -21,6 +21,7 @@ from llm_mesh_middleware._engine.ports.redis_store import RedisStore
 from llm_mesh_middleware.exceptions import PolicyUnavailable
 from tests.policies.sequences import compare
 from tests.policies.servers import Server
+from tests.waiting import until
 
 Open = Callable[..., RedisStore]
 HOUR = 3_600_000_000
@@ -31,13 +32,6 @@ ONE = Reserve((SLOW,))
 
 def reserve(store: RedisStore, *claims: Claim, is_local: bool = False) -> bool:
     return store.ask(Reserve(claims, is_local), None).is_granted
-
-
-def until(holds: Callable[[], bool], within_s: float = 4) -> None:
-    deadline = time.monotonic() + within_s
-    while not holds() and time.monotonic() < deadline:
-        time.sleep(0.005)
-    assert holds()
 
 
 def test_the_scripts_the_memory_and_a_plain_model_agree(server: Server) -> None:

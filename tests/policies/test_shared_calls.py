@@ -7,9 +7,8 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -33,6 +32,7 @@ from tests.policies.caller import asked, asked_in_thread, caching
 from tests.policies.cluster import Cluster
 from tests.policies.servers import Server
 from tests.resilience.meshes import key_of
+from tests.waiting import until
 
 KEY = "k" * 64
 WHOLE = chat_completion("A net.")
@@ -43,13 +43,6 @@ def upstream() -> Iterator[FakeUpstream]:
     with FakeUpstream(tls=False, api_key=key_of("primary")) as upstream:
         upstream.always(Answer(body=WHOLE))
         yield upstream
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not (held := holds()) and time.monotonic() < deadline:
-        time.sleep(0.005)
-    assert held
 
 
 def claimed(cache: RedisCache) -> Claimed:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -11,16 +10,12 @@ from typing import Any
 import pytest
 
 from llm_mesh_middleware import LLMPolicy, Mesh, MeshSettings
-from llm_mesh_middleware._core.values.headers import Headers
-from llm_mesh_middleware._core.values.messages import ClientRequest
 from llm_mesh_middleware.exceptions import AnswerableError, ConfigError
 from llm_mesh_middleware.settings import load_settings
 from llm_mesh_middleware.testing import Answer, FakeUpstream, chat_completion, token_usage
 from tests.policies.servers import Server
+from tests.policies.worker import REQUEST, status
 from tests.resilience.meshes import HOST, PRIMARY, key_of, provider, route
-
-BODY = json.dumps({"messages": [{"role": "user", "content": "hi"}], "max_tokens": 100}).encode()
-REQUEST = ClientRequest("POST", "/v1/chat/completions", Headers([]), BODY)
 
 
 @pytest.fixture
@@ -35,17 +30,6 @@ def mesh_of(upstream: FakeUpstream, server: Server, **limit: Any) -> Mesh:
     policy = LLMPolicy.model_validate({"metadata": {"name": "team"}, "spec": spec})
     settings = MeshSettings(store=server.url, store_timeout=5)  # type: ignore[arg-type]
     return Mesh((provider("primary", upstream), route(PRIMARY), policy), settings=settings)
-
-
-async def status(mesh: Mesh) -> int:
-    host = mesh.find(HOST.encode())
-    assert host is not None
-    try:
-        delivery = await mesh.asend(host, REQUEST)
-    except AnswerableError as error:
-        return error.status
-    await delivery.aclose()
-    return delivery.reply.status
 
 
 def keys(server: Server) -> list[bytes]:

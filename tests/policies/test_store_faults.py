@@ -26,6 +26,7 @@ from llm_mesh_middleware.stores import (
 )
 from tests.policies.servers import Server
 from tests.policies.slow_link import SlowLink
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -83,13 +84,6 @@ def stage(program: str) -> Iterator[Stage]:
         store = RedisStore(link.url, timeout_s=TIMEOUT_S)
         stack.callback(store.close)
         yield Stage(server, link, store)
-
-
-def until(holds: Callable[[], object], within_s: float = 20) -> None:
-    deadline = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def slow(stage: Stage, delay_s: float = 3 * TIMEOUT_S) -> None:

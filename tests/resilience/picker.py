@@ -71,8 +71,8 @@ CLASSES = _classes()
 
 
 @dataclass
-class RequestContent:
-    """One request that a picker was asked about, and what it was told of the response."""
+class Exchange:
+    """The exchange with a picker about one request, and about its response."""
 
     headers: dict[str, str]
     body: bytes = b""
@@ -93,7 +93,7 @@ class Picker:
         self.picks: list[str] = []
         self.status = 0
         self.says = "header"
-        self.asked: list[RequestContent] = []
+        self.asked: list[Exchange] = []
         self._news = threading.Condition()
         self._server = grpc.server(ThreadPoolExecutor(16))
         handler = grpc.stream_stream_rpc_method_handler(self._process)
@@ -120,14 +120,14 @@ class Picker:
     ) -> None:
         self._server.stop(0).wait(5)
 
-    def wait_until(self, holds: Callable[[list[RequestContent]], bool]) -> None:
+    def wait_until(self, holds: Callable[[list[Exchange]], bool]) -> None:
         """Wait until something is so of what it was asked."""
         with self._news:
             assert self._news.wait_for(lambda: holds(self.asked), 10), self.asked
 
     def _process(self, messages: Iterator[bytes], context: Any) -> Iterator[bytes]:
         """As the pickers of the extension do: the head is held until the body is there."""
-        asked = RequestContent({})
+        asked = Exchange({})
         try:
             for data in messages:
                 yield from self._see(asked, CLASSES["ProcessingRequest"].FromString(data))
@@ -138,7 +138,7 @@ class Picker:
                 asked.is_over = True
                 self._news.notify_all()
 
-    def _see(self, asked: RequestContent, message: Any) -> Iterator[bytes]:
+    def _see(self, asked: Exchange, message: Any) -> Iterator[bytes]:
         if message.HasField("request_headers"):
             asked.headers = _fields(message.request_headers)
         elif message.HasField("response_headers"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ import pytest
 from llm_mesh_middleware import LLMPolicy, LLMProvider, LLMRoute, Mesh, MeshSettings
 from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware._core.values.messages import ClientRequest
-from llm_mesh_middleware.observing import MirrorOutcome, Observation
 from llm_mesh_middleware.testing import (
     Answer,
     Cut,
@@ -23,35 +21,11 @@ from llm_mesh_middleware.testing import (
     chat_stream,
 )
 from tests.resilience.meshes import HOST, PRIMARY, ask, provider, route, running
+from tests.resilience.outcomes import Outcomes
 
 Documents = tuple[LLMProvider | LLMRoute, ...]
 MIRROR: dict[str, Any] = {"providerHost": "fallback.example"}
 CUT_OFF = Stream(chat_stream(["Good ", "morning"])[:2], end="reset")
-
-
-class Outcomes(Observation):
-    """An observer that waits for what came of copies."""
-
-    def __init__(self) -> None:
-        self._told: list[MirrorOutcome] = []
-        self._news = threading.Condition()
-
-    def __call__(self, request: ClientRequest) -> Observation:
-        return self
-
-    def mirrored(self, outcome: MirrorOutcome) -> None:
-        with self._news:
-            self._told.append(outcome)
-            self._news.notify_all()
-
-    def wait(self, count: int = 1) -> list[MirrorOutcome]:
-        """Return the outcomes once there are so many."""
-        with self._news:
-            assert self._news.wait_for(lambda: len(self._told) >= count, 10)
-            return list(self._told)
-
-    async def results(self, count: int = 1) -> list[str]:
-        return [each.result for each in await asyncio.to_thread(self.wait, count)]
 
 
 def documents(primary: FakeUpstream, mirror: FakeUpstream, **words: Any) -> Documents:

@@ -20,7 +20,7 @@ from llm_mesh_middleware._core.provider.servers.picker import EndpointPicker, Pi
 from llm_mesh_middleware._engine.ports.endpoint_picker import EndpointPickers
 from llm_mesh_middleware.testing import Answer, Gate, Stream, chat_stream, error_body
 from tests.resilience.model_servers import ModelServer
-from tests.resilience.picker import Picker, RequestContent
+from tests.resilience.picker import Exchange, Picker
 from tests.resilience.test_endpoint_picker import BODY, URL, client_of, mesh_of
 
 
@@ -41,7 +41,7 @@ def paused(gate: Gate) -> Stream:
     return Stream([first, gate, *rest])
 
 
-def are_over(count: int, asked: list[RequestContent]) -> bool:
+def are_over(count: int, asked: list[Exchange]) -> bool:
     return len(asked) == count and all(each.is_over for each in asked)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from logging.handlers import BufferingHandler
 
 import pytest
 
@@ -31,6 +32,16 @@ def access_level() -> Iterator[None]:
     level = logger.level
     yield
     logger.setLevel(level)
+
+
+@pytest.fixture
+def records() -> Iterator[list[logging.LogRecord]]:
+    """What the access log gets, which is switched on."""
+    logger, handler = logging.getLogger("llm_mesh.access"), BufferingHandler(10_000)
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield handler.buffer
+    logger.removeHandler(handler)
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
-from logging.handlers import BufferingHandler
 from typing import Any
 
 import pytest
@@ -24,16 +22,6 @@ USAGE = {
     "completion_tokens_details": {"reasoning_tokens": 4},
 }
 FORGED = 'x"\r\n\x1b[2J\u2028{"status": 200}\0'
-
-
-@pytest.fixture
-def records() -> Iterator[list[logging.LogRecord]]:
-    """What the access log gets, once somebody wants it."""
-    logger, handler = logging.getLogger("llm_mesh.access"), BufferingHandler(10_000)
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    yield handler.buffer
-    logger.removeHandler(handler)
 
 
 def fields(record: logging.LogRecord) -> dict[str, Any]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from logging.handlers import BufferingHandler
 from typing import Any
 
 import pytest
@@ -22,15 +20,6 @@ TIMES = ("duration_ms", "overhead_ms", "ttfc_ms")
 TRACE = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
 USAGE = {"prompt_tokens": 20, "completion_tokens": 9}
 FAILED = Answer(503, [], {"error": {"message": "busy"}})
-
-
-@pytest.fixture
-def records() -> Iterator[list[logging.LogRecord]]:
-    logger, handler = logging.getLogger("llm_mesh.access"), BufferingHandler(10_000)
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    yield handler.buffer
-    logger.removeHandler(handler)
 
 
 @pytest.mark.parametrize(

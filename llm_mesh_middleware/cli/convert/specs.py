@@ -112,18 +112,18 @@ def _openai(vendor: str, model: str, entry: Entry) -> _Found:
     return hostname(base), spec, CONFIGS["openai"], config
 
 
+def _below(base: str, api: str) -> Spec:
+    """Return the spec of a server whose API may have a path in front of it."""
+    path = _path(base).removesuffix(api).removesuffix("/v1")
+    return ({"path": f"{path}{api}"} if path else {}) | _endpoint(base)
+
+
 def _anthropic(vendor: str, model: str, entry: Entry) -> _Found:
     base = _base(vendor, entry)
     if base is None:
         return None
-    path = _path(base).removesuffix("/v1/messages").removesuffix("/v1")
-    spec = {"path": f"{path}/v1/messages"} if path else {}
-    return (
-        hostname(base),
-        spec | _endpoint(base),
-        CONFIGS["anthropic"],
-        _with_key(vendor, base, entry),
-    )
+    spec, config = _below(base, "/v1/messages"), _with_key(vendor, base, entry)
+    return hostname(base), spec, CONFIGS["anthropic"], config
 
 
 def _gemini(vendor: str, model: str, entry: Entry) -> _Found:
@@ -199,13 +199,11 @@ def _ollama(vendor: str, model: str, entry: Entry) -> _Found:
     base = _base(vendor, entry)
     if base is None:
         return None
-    path = _path(base).removesuffix("/api/chat").removesuffix("/v1")
-    spec = {"path": f"{path}/api/chat"} if path else {}
     config = _with_key(vendor, base, entry)
     options = {_OPTIONS[key]: value for key, value in entry.params.items() if key in _OPTIONS}
     if options:
         config["options"] = options
-    return hostname(base), spec | _endpoint(base), CONFIGS["ollama"], config
+    return hostname(base), _below(base, "/api/chat"), CONFIGS["ollama"], config
 
 
 _FORMS: Mapping[Form, Callable[[str, str, Entry], _Found]] = {
