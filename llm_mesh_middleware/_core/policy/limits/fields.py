@@ -34,7 +34,9 @@ _LONGEST_WAIT_US = 60_000_000
 _LONGEST_TOLD_S = 3600.0
 _SPREAD = 0.1
 _NAME = itemgetter(0)
-_is_of_a_limit = KnownNames(lambda name: name.startswith(b"x-ratelimit-")).__getitem__
+# By which providers tell what is left: OpenAI and most others, Anthropic, an IETF draft.
+_FAMILIES = (b"x-ratelimit-", b"x-rate-limit-", b"anthropic-ratelimit-", b"ratelimit")
+_is_of_a_limit = KnownNames(lambda name: name.startswith(_FAMILIES)).__getitem__
 _NAMES = {
     kind: tuple(f"x-ratelimit-{part}-{kind}".encode() for part in ("limit", "remaining", "reset"))
     for kind in ("tokens", "requests")
