@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator, Mapping
 
 import httpx
 import msgspec
@@ -150,14 +151,34 @@ def test_no_key_prompt_or_answer_is_in_a_report(watched: Watched) -> None:
     assert b"You said" not in text
 
 
+def texts_of(value: object) -> Iterator[str | bytes]:
+    """Every text that a value of tuples, lists, dicts, structs and headers holds."""
+    match value:
+        case str() | bytes():
+            yield value
+        case Mapping():
+            yield from texts_of([*value.keys(), *value.values()])
+        case Headers():
+            yield from texts_of(value.raw)
+        case msgspec.Struct():
+            yield from texts_of([getattr(value, name) for name in value.__struct_fields__])
+        case list() | tuple():
+            for each in value:
+                yield from texts_of(each)
+
+
 def test_of_a_request_that_has_ended_only_what_may_be_shown_is_kept(watched: Watched) -> None:
     prompt, key = canary("a prompt"), canary("view a")
-    watched.call(prompt, model=key, headers={"user-type": key, "authorization": f"Bearer {key}"})
+    headers = {"user-type": key, "authorization": f"Bearer {key}"}
+    watched.client.post(
+        f"http://{HOST}/v1/embeddings", json={"model": key, "input": prompt}, headers=headers
+    )
     watched.hub.counts.settle()
     [watch] = watched.hub.counts.settled
-    held = str(vars(watch))
-    assert "a-model" in held
-    assert leaks(held.encode()) == set()
+    held = [*texts_of(vars(watch))]
+    assert "a.example" in held
+    assert (watch.attempts[0].model, watch.facts[0][2]) == ("***", "***")
+    assert leaks(repr(held).encode()) == set()
 
 
 def test_a_long_or_unprintable_model_name_is_cut_and_escaped(watched: Watched) -> None:

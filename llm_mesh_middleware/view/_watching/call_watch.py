@@ -125,14 +125,20 @@ class CallWatch(Observation):
         for made in self.attempts:
             if made.ended_at is None and made.answered_at is not None:
                 made.fail(UNUSABLE, made.answered_at)
-                self._hub.counts.end_attempt(self, made)
+                self._count_failure(made)
+
+    def _count_failure(self, made: MadeAttempt) -> None:
+        try:
+            self._hub.counts.end_attempt(self, made)
+        except Exception:
+            self.log_failure()
 
     def answered(self, attempt: int, answer: ResponseHead | Failure) -> None:
         for made in self.attempts:
             if made.number == attempt and made.ended_at is None:
                 made.answer(answer, self._hub.clock())
                 if made.has_failed:
-                    self._hub.counts.end_attempt(self, made)
+                    self._count_failure(made)
 
     def replying(self, *, attempt: int, is_stream: bool) -> None:
         for made in self.attempts:
@@ -181,7 +187,7 @@ class CallWatch(Observation):
         else:
             made.is_cancelled, made.ended_at = True, made.answered_at or now
         if made.has_failed:
-            self._hub.counts.end_attempt(self, made)
+            self._count_failure(made)
 
     def edge(self, made: MadeAttempt) -> tuple[str, str, str]:
         """Return what an attempt is counted under: host, rule, provider."""
