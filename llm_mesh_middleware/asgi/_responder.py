@@ -58,17 +58,19 @@ class ReplyClient(Protocol):
 class Responder(PerCall):
     """One request for a virtual host.
 
-    `interrupts` has the request's own while it is served, so that a shutdown can end it.
+    `interrupts` has the request's own while it is served, so that a shutdown can end it. The client
+    is asked for the body, unless the request `has_body`.
     """
 
     _inbound: Inbound[Any]
     _addressed: Addressed
     _client: ReplyClient
     _interrupts: set[Interrupt]
+    _has_body: bool
     _has_reply: bool = False
 
     async def respond(self, request: ClientRequest) -> None:
-        """Send the reply, or stop if the client disconnects; `request` has no body yet."""
+        """Send the reply, or stop if the client disconnects."""
         try:
             with Interrupt() as interrupt:
                 self._interrupts.add(interrupt)
@@ -97,7 +99,7 @@ class Responder(PerCall):
         delivery = await self._inbound.aserve(
             self._addressed,
             request,
-            client,
+            None if self._has_body else client,
             why=lambda: interrupt.error or ServerShutdown(),
             loop=interrupt.loop,
         )

@@ -85,7 +85,12 @@ class LLMMeshMiddleware:
         return self._inbound.has_callables
 
     def _respond(
-        self, addressed: Addressed, request: ClientRequest, client: ReplyClient
+        self,
+        addressed: Addressed,
+        request: ClientRequest,
+        client: ReplyClient,
+        *,
+        has_body: bool = False,
     ) -> Awaitable[None]:
         """Serve a request that a server has read itself.
 
@@ -93,8 +98,10 @@ class LLMMeshMiddleware:
             addressed: the virtual host that it addresses.
             request: what is known of it before its body is read.
             client: gives the body, and takes the reply.
+            has_body: `request` has its body already.
         """
-        return Responder(self._inbound, addressed, client, self._interrupts).respond(request)
+        responder = Responder(self._inbound, addressed, client, self._interrupts, has_body)
+        return responder.respond(request)
 
     def interrupt(self) -> None:
         """End running requests: a stream with an `error` event, anything else with 503.

@@ -59,6 +59,11 @@ class Direct:
         """How long a body may take to arrive."""
         return self._middleware.mesh.settings.request_timeout
 
+    @property
+    def max_body_bytes(self) -> int:
+        """How long a body may be."""
+        return self._middleware.mesh.settings.max_request_bytes
+
     def address(self, head: RequestHead) -> tuple[Addressed, ClientRequest] | None:
         """Return a request and what it addresses, or None if it is for the application."""
         target, headers = head.target, head.headers
@@ -98,10 +103,10 @@ class Direct:
         return Addressed(host, hosts, None, path), request
 
     def respond(
-        self, addressed: Addressed, request: ClientRequest, client: ReplyClient
+        self, addressed: Addressed, request: ClientRequest, client: ReplyClient, *, has_body: bool
     ) -> Awaitable[None]:
-        """Serve a request that `address` returned."""
-        return self._middleware._respond(addressed, request, client)
+        """Serve a request that `address` returned; `has_body`: it has been given its body."""
+        return self._middleware._respond(addressed, request, client, has_body=has_body)
 
 
 class Sidecar:

@@ -38,6 +38,9 @@ class ShortFormatter(logging.Formatter):
         """Return the line of a call, as `format` makes it of its record."""
         request, last, usage = progress.request, progress.last, ending.usage
         model = request.model if last is None else last.model
+        error = ending.error_type
+        if error is not None and error == str(ending.status):
+            error = None
         line = _line(
             clean(request.method),
             request.host + clean(request.path),
@@ -47,7 +50,7 @@ class ShortFormatter(logging.Formatter):
             None if model is None else clean(model),
             None if usage is None else (usage.input_tokens, usage.output_tokens),
             progress.attempts,
-            ending.error_type if ending.error_type != str(ending.status) else None,
+            error,
         )
         return f"{self._time(time.time())} INFO    {line}"
 

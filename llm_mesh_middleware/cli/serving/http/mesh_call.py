@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Any
 
+from msgspec.structs import replace
+
 from ...._core.private import PerCall
 from ...._engine.tasks.interrupt import Interrupt
 from ...._engine.tasks.prompt import within
@@ -30,8 +32,12 @@ class MeshCall(PerCall):
     _interrupt: Interrupt | None = None
 
     def run(self) -> Awaitable[None]:
-        """Serve the request."""
-        return self._direct.respond(self._addressed, self._request, self)
+        """Serve the request; nearly always its body is there when its turn comes."""
+        request, body, direct = self._request, self.body, self._direct
+        has_body = body.is_complete and body.size <= direct.max_body_bytes
+        if has_body:
+            request = replace(request, body=body.take(), host=self._addressed.host.name)
+        return direct.respond(self._addressed, request, self, has_body=has_body)
 
     def gone(self) -> None:
         """Note that the client has left."""
