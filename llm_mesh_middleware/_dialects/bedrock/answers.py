@@ -18,6 +18,7 @@ from ..claude.finishes import FINISHES
 from ..lenient import Count, LenientDecoder
 from ..objects import read_object
 from ..translation.proofs import BEDROCK, own_proof
+from ..translation.texts import called_with
 
 __all__ = ["ConverseUsage", "finish_of", "read_answer", "read_fault"]
 
@@ -117,7 +118,7 @@ def _parts(blocks: list[_Block], stamp: Stamp) -> Iterator[Part]:
         elif block.tool_use is not None:
             call = block.tool_use
             id = call.tool_use_id or stamp.id("tooluse_", number)
-            yield ToolCall(id, call.name, bytes(call.input).decode())
+            yield ToolCall(id, call.name, called_with(call.input))
         elif block.reasoning_content is not None:
             yield _reasoning(block.reasoning_content)
         elif block.citations_content is not None:

@@ -12,6 +12,7 @@ from ..._core.conversation.writing import Stamp
 from ..._core.values.usage import Usage
 from ...exceptions import UpstreamProtocolError
 from ..lenient import Count, LenientDecoder
+from ..translation.texts import called_with
 
 __all__ = [
     "Call",
@@ -122,8 +123,8 @@ def arguments_of(call: Call) -> str:
     """Return the arguments of a call as JSON text; some servers of this API send that text."""
     if call.function is None:
         return "{}"
-    given = bytes(call.function.arguments)
-    return _decode_text(given) if given.startswith(b'"') else given.decode()
+    given = called_with(call.function.arguments)
+    return _decode_text(given) if given.startswith('"') else given
 
 
 def finish_of(reason: str | None, *, has_calls: bool) -> FinishReason:

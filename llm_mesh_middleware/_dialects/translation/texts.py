@@ -13,6 +13,7 @@ from ..._core.conversation.request import Conversation
 
 __all__ = [
     "arguments_of",
+    "called_with",
     "custom_arguments",
     "custom_input",
     "custom_names",
@@ -59,6 +60,12 @@ def json_object(text: str) -> msgspec.Raw | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return msgspec.Raw(text.encode())
+
+
+def called_with(arguments: msgspec.Raw) -> str:
+    """Return the arguments of a provider's call as JSON text; null stands for none."""
+    text = bytes(arguments).decode()
+    return "{}" if text == "null" else text
 
 
 def custom_arguments(input: str) -> str:

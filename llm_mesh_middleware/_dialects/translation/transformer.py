@@ -207,6 +207,8 @@ class TranslatingTransformer:
             if self._provider.is_error(body):
                 return self._refusal(head, headers, body)
             answer = self._provider.read_answer(body, self._stamp)
+            if answer.finish is None:
+                raise UpstreamProtocolError("sent a response that was cut off")
             return self._whole_answer(head, headers, answer)
         except UpstreamProtocolError as exc:
             raise self._broken(exc.message) from exc

@@ -25,6 +25,7 @@ from ....exceptions import UpstreamProtocolError
 from ...claude.finishes import FINISHES as CLAUDE_FINISHES
 from ...lenient import LenientDecoder
 from ...translation.proofs import ANTHROPIC, own_proof, seal
+from ...translation.texts import called_with
 from ...translation.tools import called_object
 from ..errors import error_object
 from ..usage import MessageUsage
@@ -109,7 +110,7 @@ def read_answer(body: bytes, stamp: Stamp) -> Answer:
     if message is None or message.content is None:
         raise UpstreamProtocolError("answered without a message")
     parts = tuple(_parts(message.content, stamp))
-    finish = FINISHES.get(message.stop_reason or "", "stop")
+    finish = FINISHES.get(message.stop_reason, "stop") if message.stop_reason else None
     return Answer(
         id=message.id or "",
         model=message.model or "",
@@ -131,7 +132,7 @@ def _parts(blocks: list[_Block], stamp: Stamp) -> Iterator[Part]:
                 yield Reasoning("", Proof(ANTHROPIC, block.data or ""), is_redacted=True)
             case "tool_use":
                 id = block.id or stamp.id("toolu_", number)
-                yield ToolCall(id, block.name or "", bytes(block.input).decode())
+                yield ToolCall(id, block.name or "", called_with(block.input))
 
 
 def _citations(block: _Block) -> Iterator[Citation]:

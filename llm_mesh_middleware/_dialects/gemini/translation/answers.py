@@ -22,6 +22,7 @@ from ...._core.conversation.writing import Stamp
 from ....exceptions import UpstreamProtocolError
 from ...lenient import LenientDecoder
 from ...translation.proofs import GEMINI, own_proof
+from ...translation.texts import called_with
 from ...translation.tools import called_object
 from ..errors import error_object
 from ..finishes import FINISHES
@@ -117,7 +118,7 @@ def _parts(parts: list[Part], stamp: Stamp, first: int) -> Iterator[NeutralPart]
         if part.function_call is not None:
             call = part.function_call
             id = call.id or stamp.id("call_", number)
-            yield ToolCall(id, call.name, call.arguments, proof=proof)
+            yield ToolCall(id, call.name, called_with(call.args), proof=proof)
         elif part.thought:
             yield Reasoning(part.text or "", proof)
         else:

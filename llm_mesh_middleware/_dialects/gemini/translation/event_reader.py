@@ -31,6 +31,7 @@ from ...lenient import LenientDecoder
 from ...translation.events import ServerSentReader
 from ...translation.faults import fault_of
 from ...translation.proofs import GEMINI, own_proof
+from ...translation.texts import called_with
 from ..logprobs import read_tokens
 from .answers import finish_of
 from .shapes import Part, Response
@@ -101,7 +102,7 @@ class GeminiEventReader:
             self._calls += 1
             id = call.id or self._stamp.id("call_", key)
             deltas.append(ToolStart(key, id, call.name, proof=proof))
-            deltas.append(ToolArguments(key, call.arguments))
+            deltas.append(ToolArguments(key, called_with(call.args)))
             deltas.append(ToolEnd(key))
         elif part.thought:
             if part.text:

@@ -25,12 +25,6 @@ class FunctionCall(msgspec.Struct, gc=False):
     id: str | None = None
     args: msgspec.Raw = msgspec.Raw(b"{}")
 
-    @property
-    def arguments(self) -> str:
-        """The arguments as JSON text."""
-        text = bytes(self.args).decode()
-        return "{}" if text == "null" else text
-
 
 class Part(msgspec.Struct, rename="camel", gc=False):
     """A part of the model's content."""
