@@ -194,6 +194,13 @@ def test_one_entry_serves_json_and_stream_in_every_dialect(
     assert len(world.primary.requests) == 1
 
 
+def test_json_that_a_provider_sends_instead_of_a_stream_is_kept(world: World) -> None:
+    world.primary.always(WHOLE)
+    world.start(policies=[policy()])
+
+    assert results(world, STREAMED, STREAMED, ASKED) == ["miss", "hit", "hit"]
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -360,7 +360,9 @@ class CachedCall:
             return None
         if self._has_two_forms:
             body = whole
-        if is_events is not self._is_stream or len(body) > self._keeping.max_bytes:
+        elif is_events is not self._is_stream:
+            return None
+        if len(body) > self._keeping.max_bytes:
             return None
         usage = self._call.account.usage
         tokens = 0 if usage is None else usage.input_tokens + usage.output_tokens
