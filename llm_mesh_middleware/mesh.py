@@ -82,7 +82,7 @@ class Mesh:
         """
         _check(settings, store, observer=observer, redact=redact, rng=rng)
         self.settings = settings or load_settings()
-        parts = Assembly(
+        self._parts = parts = Assembly(
             config,
             self.settings,
             transport=transport,
@@ -92,8 +92,7 @@ class Mesh:
             rng=rng,
             store=store,
         )
-        self._parts, self.access = parts, parts.access
-        self._live, self._serving = parts.live, parts.serving
+        self.access, self._live, self._serving = parts.access, parts.live, parts.serving
         follow_forks(self)
 
     @property

@@ -62,12 +62,11 @@ class Telemetry:
         logger_provider: LoggerProvider | None = None,
         redact: Redact | None = None,
     ) -> None:
-        is_quiet = http_client_spans == "suppress"
+        is_quiet, emits = http_client_spans == "suppress", is_details_event_enabled()
         self._has_listener = any((tracer_provider, meter_provider, logger_provider))
-        self.health = health
+        self.health, self.is_store_away = health, is_store_away
         self.metrics = shared_metrics(version, meter_provider if has_metrics else _NO_METRICS)
         self.metrics.ejections.watch(self)
-        self.is_store_away = is_store_away
         self.metrics.policies.watch(self)
         tracer = _tracer(version, tracer_provider, has_spans=has_spans)
         logger = _logs.get_logger(SCOPE, version, logger_provider)
@@ -86,9 +85,7 @@ class Telemetry:
             has_chunk_metrics=has_chunk_metrics and has_metrics,
             cost_attributes=tuple(cost_attributes),
             events=Events(logger),
-            content=ContentCapture(
-                capture_targets(), logger, redact, emits=is_details_event_enabled()
-            ),
+            content=ContentCapture(capture_targets(), logger, redact, emits=emits),
         )
 
     @property

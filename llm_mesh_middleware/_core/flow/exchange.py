@@ -62,9 +62,7 @@ def exchange(
     """Return the flow that serves `request`, or raise what can be refused without waiting.
 
     Args:
-        host: the virtual host that the request addresses.
-        request: the client's request, its body complete.
-        settings: hold for every exchange.
+        request: its body is complete.
         state: the health of the providers, and the retry budgets.
         clock: as in `CallContext`, like `wall_clock` and `random`.
         observation: notified of events; ended exactly once, by the flow or by the reply's body.

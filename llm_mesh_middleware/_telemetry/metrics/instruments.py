@@ -17,7 +17,7 @@ from .. import semconv
 from ..owned.registry import Bank, Recorder, Values
 from ..spans.propagation import LazyContext
 from .ejections import Ejections
-from .labels import CallLabels, call_labels
+from .labels import CallKey, CallLabels, call_labels
 from .ledger import Account, Ledger
 from .policies import PolicyMetrics
 from .rows import CallRow
@@ -82,15 +82,15 @@ class _Histograms:
 
 
 def _new_account(*key: Any) -> Account:
-    return Account(call_labels(*key))
+    return Account(call_labels(CallKey(*key)))
 
 
 class MeshMetrics:
     """The instruments of one meter provider; `shared_metrics` returns them.
 
     If the mesh has set up the meter provider, histograms come from its `bank`, and are fed by the
-    ledger like the counters. `account` finds the account of a call by the arguments of
-    `call_labels`.
+    ledger like the counters. `account` finds the account of a call by the values of its
+    `CallKey`.
     """
 
     def __init__(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 
 from .. import semconv
 from .tallies import Labels
 
-__all__ = ["CallLabels", "attempt_labels", "call_labels"]
+__all__ = ["CallKey", "CallLabels", "attempt_labels", "call_labels"]
 
 _MAX_KINDS = 1024
 _OWN = (semconv.OPERATION, semconv.REQUEST_MODEL, semconv.ROUTE_NAME)
@@ -41,24 +42,10 @@ class CallLabels(msgspec.Struct, frozen=True):
     has_output: bool
 
 
-def call_labels(
-    workload: str,
-    namespace: str,
-    operation: str,
-    vendor: str,
-    provider: str,
-    host: str,
-    port: int,
-    model: str | None,
-    response_model: str | None,
-    route: str | None,
-    rule: str | None,
-    error_type: str | None,
-    is_for_asm: bool,
-) -> CallLabels:
-    """Return the attribute sets of a call.
+class CallKey(NamedTuple):
+    """What tells calls apart in metrics.
 
-    Args:
+    Attributes:
         workload: the workload that the mesh is part of.
         namespace: the namespace of the workload.
         operation: such as `chat`.
@@ -73,20 +60,28 @@ def call_labels(
         error_type: the kind of failure, None for a success.
         is_for_asm: whether its tokens are counted under ASM's names too.
     """
-    plain = _sorted(
-        {
-            semconv.OPERATION: operation,
-            semconv.PROVIDER: semconv.provider_name(host, vendor, provider),
-            semconv.REQUEST_MODEL: model,
-            semconv.RESPONSE_MODEL: response_model,
-            semconv.ROUTE_NAME: route,
-            semconv.SERVER_ADDRESS: host,
-            semconv.SERVER_PORT: port,
-        }
-    )
+
+    workload: str
+    namespace: str
+    operation: str
+    vendor: str
+    provider: str
+    host: str
+    port: int
+    model: str | None
+    response_model: str | None
+    route: str | None
+    rule: str | None
+    error_type: str | None
+    is_for_asm: bool
+
+
+def call_labels(call: CallKey) -> CallLabels:
+    """Return the attribute sets of a call."""
+    plain = _plain(call)
     key = tuple(plain.items())
     own = {name: plain[name] for name in _OWN if name in plain}
-    error = _labels(semconv.ERROR_TYPE, error_type)
+    error = _labels(semconv.ERROR_TYPE, call.error_type)
     return CallLabels(
         plain=plain,
         failed={**plain, **dict(error)},
@@ -94,16 +89,25 @@ def call_labels(
         input={**plain, semconv.TOKEN_TYPE: "input"},
         output={**plain, semconv.TOKEN_TYPE: "output"},
         own=own,
-        request=(*own.items(), *_labels(semconv.RULE_NAME, rule), *error),
+        request=(*own.items(), *_labels(semconv.RULE_NAME, call.rule), *error),
         usage=(*key, (semconv.TOKEN_MODALITY, "unknown")),
-        asm=_asm_labels(workload, namespace, host, model) if is_for_asm else None,
-        is_inference=operation != "models",
-        has_output=operation != "embeddings",
+        asm=_asm_labels(call) if call.is_for_asm else None,
+        is_inference=call.operation != "models",
+        has_output=call.operation != "embeddings",
     )
 
 
-def _sorted(known: dict[str, str | int | None]) -> dict[str, str | int]:
-    """Return the labels that have a value, in the order in which an SDK sorts them."""
+def _plain(call: CallKey) -> dict[str, str | int]:
+    """Return the labels of any call, in the order in which an SDK sorts them."""
+    known: dict[str, str | int | None] = {
+        semconv.OPERATION: call.operation,
+        semconv.PROVIDER: semconv.provider_name(call.host, call.vendor, call.provider),
+        semconv.REQUEST_MODEL: call.model,
+        semconv.RESPONSE_MODEL: call.response_model,
+        semconv.ROUTE_NAME: call.route,
+        semconv.SERVER_ADDRESS: call.host,
+        semconv.SERVER_PORT: call.port,
+    }
     return {name: value for name, value in sorted(known.items()) if value is not None}
 
 
@@ -112,13 +116,13 @@ def _labels(name: str, value: str | None) -> Labels:
     return () if value is None else ((name, value),)
 
 
-def _asm_labels(workload: str, namespace: str, host: str, model: str | None) -> Labels:
+def _asm_labels(call: CallKey) -> Labels:
     """Return the labels of tokens under ASM's names."""
     return (
-        (semconv.ASM_WORKLOAD, workload),
-        (semconv.ASM_NAMESPACE, namespace),
-        (semconv.ASM_DESTINATION, host),
-        (semconv.ASM_MODEL, model or ""),
+        (semconv.ASM_WORKLOAD, call.workload),
+        (semconv.ASM_NAMESPACE, call.namespace),
+        (semconv.ASM_DESTINATION, call.host),
+        (semconv.ASM_MODEL, call.model or ""),
     )
 
 

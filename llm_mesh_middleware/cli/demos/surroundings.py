@@ -1,4 +1,4 @@
-"""Where a demonstration runs: an environment without settings, and a folder with a CA's file."""
+"""The surroundings of a demonstration: no settings in the environment, and a CA with a file."""
 
 from __future__ import annotations
 

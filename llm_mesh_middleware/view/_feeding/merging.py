@@ -48,7 +48,6 @@ def merge(
     """Add up the reports of all workers.
 
     Args:
-        reports: one per worker.
         at: the time, in seconds since the epoch.
         second: the time on the monotonic clock.
         config: the state of the configuration.
