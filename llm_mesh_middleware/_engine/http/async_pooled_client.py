@@ -77,12 +77,15 @@ class AsyncPooledClient:
             raise _map(exc, request) from exc
 
     async def _open(self, request: UpstreamRequest) -> AsyncPooledResponse:
-        """Open a call; replace, once, a reused connection that the provider was closing."""
+        """Open a call; replace a reused connection that the provider was closing by a new one.
+
+        A provider that restarts closes all of them.
+        """
         destination = self._destination(request.endpoint)
         head = destination.head(request)
         has_replaced = False
         while True:
-            kept = destination.pool.take()
+            kept = None if has_replaced else destination.pool.take()
             connection = kept or await self._connect(destination, request.connect_timeout_s)
             sent_at = self._loop.time()
             try:
@@ -95,7 +98,7 @@ class AsyncPooledClient:
             except BaseException as exc:
                 connection.abort()
                 is_stale = kept is not None and self._loop.time() - sent_at < STALE_S
-                if has_replaced or not is_stale or not isinstance(exc, _STALE_ERRORS):
+                if not is_stale or not isinstance(exc, _STALE_ERRORS):
                     raise
             has_replaced = True
 

@@ -85,7 +85,6 @@ class Connection:
             httpcore.ConnectTimeout: it took longer than the connect deadline.
             ProxyRefused: the proxy opened no tunnel.
         """
-        scope.has_connected = True
         endpoint, proxy, context = destination.endpoint, destination.proxy, destination.context
         host, port = (proxy.host, proxy.port) if proxy else (endpoint.address, endpoint.port)
         seconds = scope.remaining_s(connecting=True)

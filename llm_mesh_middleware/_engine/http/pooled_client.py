@@ -61,7 +61,6 @@ class PooledClient:
 
         def send(request: UpstreamRequest) -> PooledResponse:
             scope.set_deadline(until, request.connect_timeout_s)
-            scope.has_connected = False  # the last call of the same exchange may have connected
             try:
                 return self._open(request, scope)
             except TimeoutError:
@@ -84,21 +83,30 @@ class PooledClient:
             destination.pool.close()
 
     def _open(self, request: UpstreamRequest, scope: CancelScope) -> PooledResponse:
-        """Open a call; replace, once, a reused connection that the provider was closing."""
+        """Open a call; replace a reused connection that the provider was closing by a new one.
+
+        A provider that restarts closes all of them.
+        """
         destination = self._destination(request.endpoint)
         head = destination.head(request)
         sent_at = time.monotonic()
+        kept = destination.pool.take()
         try:
-            return self._send(request, head, destination, scope)
+            return self._send(request, head, destination, kept, scope)
         except _STALE_ERRORS:
-            if scope.has_connected or time.monotonic() - sent_at >= STALE_S:
+            if kept is None or time.monotonic() - sent_at >= STALE_S:
                 raise
-            return self._send(request, head, destination, scope)
+            return self._send(request, head, destination, None, scope)
 
     def _send(
-        self, request: UpstreamRequest, head: bytes, destination: Destination, scope: CancelScope
+        self,
+        request: UpstreamRequest,
+        head: bytes,
+        destination: Destination,
+        kept: Connection | None,
+        scope: CancelScope,
     ) -> PooledResponse:
-        connection = destination.pool.take() or Connection(destination, scope)
+        connection = kept or Connection(destination, scope)
         try:
             is_sent = connection.send(head, request.body, scope)
             answer = ResponseReader()

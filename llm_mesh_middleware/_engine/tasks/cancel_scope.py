@@ -31,8 +31,7 @@ class _Socket(Protocol):
 
 
 class CancelScope:
-    """The deadlines of one exchange; `has_connected` says whether its last call was on a new
-    connection."""
+    """The deadlines of one exchange."""
 
     __slots__ = (
         "_children",
@@ -40,12 +39,10 @@ class CancelScope:
         "_socket",
         "_until",
         "_wake",
-        "has_connected",
         "is_cancelled",
     )
 
     def __init__(self) -> None:
-        self.has_connected = False
         self._children: tuple[CancelScope, ...] = ()
         self._wake: Callable[[], None] | None = None
         self._connect_until = self._until = float("inf")
