@@ -6,16 +6,15 @@ same backend. Cost is the exception, since a price does not change with the load
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Sequence
-from itertools import accumulate
 
 import msgspec
 
 from ..values.messages import ClientRequest
 from .balancer import Candidate
 from .scores import POLICIES, Score
+from .weighted import draw
 
 __all__ = ["WARMUP_S", "Scored"]
 
@@ -91,13 +90,8 @@ def _weights(candidates: Sequence[Candidate]) -> list[float]:
 
 
 def _draw_two(weights: Sequence[float], random: Callable[[], float]) -> tuple[int, ...]:
-    first = _draw(weights, random)
+    first = draw(weights, random)
     others = [index for index in range(len(weights)) if index != first]
-    return first, others[_draw([weights[index] for index in others], random)]
-
-
-def _draw(weights: Sequence[float], random: Callable[[], float]) -> int:
-    if len(weights) == 1:
-        return 0
-    bounds = tuple(accumulate(weights))
-    return bisect_right(bounds, random() * bounds[-1])
+    if len(others) == 1:
+        return first, others[0]
+    return first, others[draw([weights[index] for index in others], random)]

@@ -12,7 +12,7 @@ import msgspec
 from ..values.messages import ClientRequest
 from .balancer import Candidate
 
-__all__ = ["Weighted"]
+__all__ = ["Weighted", "draw"]
 
 
 class Weighted(msgspec.Struct, frozen=True):
@@ -34,11 +34,15 @@ class Weighted(msgspec.Struct, frozen=True):
         if len(candidates) == 1:
             return candidates[0]
         endpoints = Counter(id(each.backend) for each in candidates)
-        bounds = tuple(
-            accumulate(each.backend.weight / endpoints[id(each.backend)] for each in candidates)
-        )
-        return candidates[bisect_right(bounds, random() * bounds[-1])]
+        weights = [each.backend.weight / endpoints[id(each.backend)] for each in candidates]
+        return candidates[draw(weights, random)]
 
     def lacks_key(self, call: ClientRequest) -> bool:
         """Return False: there is no key."""
         return False
+
+
+def draw(weights: Sequence[float], random: Callable[[], float]) -> int:
+    """Return an index, drawn in proportion to the weights."""
+    bounds = tuple(accumulate(weights))
+    return bisect_right(bounds, random() * bounds[-1])
