@@ -5,12 +5,11 @@ An SDK takes a second observable instrument of the same name for the first, and 
 
 from __future__ import annotations
 
-from weakref import WeakKeyDictionary
-
 from opentelemetry import metrics
 from opentelemetry.metrics import MeterProvider
 
 from ..._process.forks import ForkLock
+from ..by_identity import ByIdentity
 from ..owned.registry import adopted_bank
 from .instruments import MeshMetrics, metric_generations
 
@@ -25,7 +24,7 @@ class _Global:
 
 
 _global = _Global()
-_made: WeakKeyDictionary[object, MeshMetrics] = WeakKeyDictionary()
+_made: ByIdentity[MeshMetrics] = ByIdentity()
 _lock = ForkLock()
 
 
@@ -38,5 +37,6 @@ def shared_metrics(version: str, provider: MeterProvider | None) -> MeshMetrics:
         if made is None:
             meter = metrics.get_meter(SCOPE, version, provider)
             bank = adopted_bank(provider or metrics.get_meter_provider())
-            made = _made[owner] = MeshMetrics(meter, generations=metric_generations(), bank=bank)
+            made = MeshMetrics(meter, generations=metric_generations(), bank=bank)
+            _made.set(owner, made)
     return made

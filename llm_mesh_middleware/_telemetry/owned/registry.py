@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
-from weakref import WeakKeyDictionary
 
 from opentelemetry.context import Context
 from opentelemetry.metrics import Meter, MeterProvider
 from opentelemetry.trace import Tracer, TracerProvider
+
+from ..by_identity import ByIdentity
 
 __all__ = [
     "Bank",
@@ -57,16 +58,16 @@ class TracerMaker(Protocol):
         """Return a tracer in place of the SDK's."""
 
 
-_banks: WeakKeyDictionary[object, Bank] = WeakKeyDictionary()
-_tracers: WeakKeyDictionary[object, TracerMaker] = WeakKeyDictionary()
+_banks: ByIdentity[Bank] = ByIdentity()
+_tracers: ByIdentity[TracerMaker] = ByIdentity()
 
 
 def register(provider: object, made: Bank | TracerMaker) -> None:
     """Use `made` for instruments or tracers of `provider` from now on."""
     if callable(made):
-        _tracers[provider] = made
+        _tracers.set(provider, made)
     else:
-        _banks[provider] = made
+        _banks.set(provider, made)
 
 
 def adopted_bank(provider: MeterProvider) -> Bank | None:
