@@ -174,10 +174,10 @@ def test_of_a_request_that_has_ended_only_what_may_be_shown_is_kept(watched: Wat
         f"http://{HOST}/v1/embeddings", json={"model": key, "input": prompt}, headers=headers
     )
     watched.hub.counts.settle()
-    [watch] = watched.hub.counts.settled
-    held = [*texts_of(vars(watch))]
+    [ended] = watched.hub.counts.settled
+    held = [*texts_of(ended)]
     assert "a.example" in held
-    assert (watch.attempts[0].model, watch.facts[0][2]) == ("***", "***")
+    assert (ended.attempts[0].model, ended.facts[0][2]) == ("***", "***")
     assert leaks(repr(held).encode()) == set()
 
 

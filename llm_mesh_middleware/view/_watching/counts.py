@@ -13,8 +13,7 @@ from collections import deque
 import msgspec
 
 from ..._process.forks import ForkLock
-from .attempts import UNUSABLE, MadeAttempt
-from .call_watch import ABANDONED, CallWatch
+from .notes import ABANDONED, UNUSABLE, EndedCall, MadeAttempt
 from .series import Ring, Series
 
 __all__ = ["Counts", "Key"]
@@ -48,20 +47,20 @@ class Counts:
         self.total = Ring()
         self.failures: dict[str, str] = {}
         self.series: dict[Key, Series] = {}
-        self.settled: deque[CallWatch] = deque(maxlen=_MAX_CALLS)
+        self.settled: deque[EndedCall] = deque(maxlen=_MAX_CALLS)
         self.lock = ForkLock()
-        self._calls: deque[CallWatch] = deque()
-        self._failed: deque[tuple[CallWatch, MadeAttempt]] = deque()
+        self._calls: deque[EndedCall] = deque()
+        self._failed: deque[tuple[Key, MadeAttempt]] = deque()
 
-    def end_call(self, watch: CallWatch) -> None:
+    def end_call(self, call: EndedCall) -> None:
         """Count a call and its good attempts, and keep it for its record, soon."""
-        self._calls.append(watch)
+        self._calls.append(call)
         if len(self._calls) > _MAX_WAITING:
             self.settle()
 
-    def end_attempt(self, watch: CallWatch, made: MadeAttempt) -> None:
+    def end_attempt(self, edge: Key, made: MadeAttempt) -> None:
         """Count a failed attempt, soon: its call may go on for long."""
-        self._failed.append((watch, made))
+        self._failed.append((edge, made))
         if len(self._failed) > _MAX_WAITING:
             self.settle()
 
@@ -82,50 +81,50 @@ class Counts:
             for _ in range(len(self._failed)):
                 self._add_attempt(batches, *self._failed.popleft())
             for _ in range(len(self._calls)):
-                watch = self._calls.popleft()
-                self._add_call(batches, watch)
-                self.settled.append(watch)
+                call = self._calls.popleft()
+                self._add_call(batches, call)
+                self.settled.append(call)
             for (key, second), batch in batches.items():
                 self._count(key, second, batch)
 
-    def _add_call(self, batches: _Batches, watch: CallWatch) -> None:
-        for made in watch.attempts:
+    def _add_call(self, batches: _Batches, call: EndedCall) -> None:
+        host, selection, usage, second = call.host, call.selection, call.usage, int(call.ended_at)
+        rule = "" if selection is None else selection.rule
+        for made in call.attempts:
             if not (made.has_failed or made.is_cancelled):
-                self._add_attempt(batches, watch, made)
-        selection, usage = watch.selection, watch.usage
-        key = (watch.host,) if selection is None else (watch.host, selection.rule)
-        batch = _batch(batches, key, int(watch.ended_at))
-        batch.durations.append(watch.ended_at - watch.begun_at)
-        if watch.error is not None and watch.error != ABANDONED:
+                self._add_attempt(batches, (host, rule, made.provider), made)
+        key = (host,) if selection is None else (host, rule)
+        batch = _batch(batches, key, second)
+        batch.durations.append(call.ended_at - call.begun_at)
+        if call.error is not None and call.error != ABANDONED:
             batch.failed += 1
         if usage is not None:
             batch.tokens += usage.input_tokens + usage.output_tokens
         if selection is not None and selection.lacks_sticky_key:
-            self.of(key, int(watch.ended_at)).sticky_missing += 1
-        if watch.charges:
-            self._charge(watch)
+            self.of(key, second).sticky_missing += 1
+        if call.charges:
+            self._charge(call, rule, second)
 
-    def _add_attempt(self, batches: _Batches, watch: CallWatch, made: MadeAttempt) -> None:
-        ended_at = watch.ended_at if made.ended_at is None else made.ended_at
-        batch = _batch(batches, watch.edge(made), int(ended_at))
-        batch.durations.append(ended_at - made.begun_at)
+    def _add_attempt(self, batches: _Batches, edge: Key, made: MadeAttempt) -> None:
+        if made.ended_at is None:
+            return
+        batch = _batch(batches, edge, int(made.ended_at))
+        batch.durations.append(made.ended_at - made.begun_at)
+        batch.tokens += made.tokens
+        if made.first_at is not None:
+            batch.firsts.append(made.first_at - made.begun_at)
         if made.has_failed:
             batch.failed += 1
             if made.host in self.failures or len(self.failures) < _MAX_HOSTS:
                 self.failures[made.host] = made.error or UNUSABLE
-        if made is watch.served:
-            if watch.usage is not None:
-                batch.tokens += watch.usage.input_tokens + watch.usage.output_tokens
-            if watch.first_at is not None:
-                batch.firsts.append(watch.first_at - made.begun_at)
 
-    def _charge(self, watch: CallWatch) -> None:
-        second = int(watch.ended_at)
-        edges = {made.number: watch.edge(made) for made in watch.attempts}
-        for charge in watch.charges:
-            edge = edges.get(charge.attempt)
-            if edge is not None and charge.amount is not None and charge.currency is not None:
-                self.of(edge, second).charge(second, charge.currency, charge.amount)
+    def _charge(self, call: EndedCall, rule: str, second: int) -> None:
+        providers = {made.number: made.provider for made in call.attempts}
+        for charge in call.charges:
+            provider = providers.get(charge.attempt)
+            if provider is not None and charge.amount is not None and charge.currency is not None:
+                series = self.of((call.host, rule, provider), second)
+                series.charge(second, charge.currency, charge.amount)
 
     def _count(self, key: Key, second: int, batch: _Batch) -> None:
         series, calls = self.of(key, second), len(batch.durations)

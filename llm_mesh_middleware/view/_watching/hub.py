@@ -9,7 +9,7 @@
 Bounded: 500 calls that wait to be counted, 500 that wait for a viewer and 500 records, of at most
 about 6 KB; 2,000 series of at most 13 KB (beyond that, the quarter that was idle longest is
 dropped); 500 policy items of at most 10 KB. That makes 40 MB with thousands of edges and hundreds
-of limits, and about 500 KB in a small mesh.
+of limits, and about 400 KB in a small mesh.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ class Hub:
             for made in list(watch.attempts):
                 if made.ended_at is None:
                     attempts, streams = found.get(edge := watch.edge(made), (0, 0))
-                    found[edge] = attempts + 1, streams + made.is_streaming
+                    found[edge] = attempts + 1, streams + (made.first_at is not None)
         return found
 
     def _provider(self, host: str, status: ProviderStatus) -> ProviderReport:

@@ -14,14 +14,13 @@ from ..._core.dialect import ServedOperation
 from ..._core.pricing.charge import format_costs
 from ..._core.values.operations import Operation
 from ..values import Attempt, Call
-from .attempts import UNUSABLE, MadeAttempt
-from .call_watch import ABANDONED, CallWatch
+from .notes import ABANDONED, UNUSABLE, EndedCall, MadeAttempt
 
 __all__ = ["Records", "choose"]
 
 _MAX_CALLS = 500
 
-Ended = TypeVar("Ended", CallWatch, Call)
+Ended = TypeVar("Ended", EndedCall, Call)
 
 
 def choose(calls: Sequence[Ended], most: int) -> list[Ended]:
@@ -48,52 +47,53 @@ class Records:
         self._worker = worker
         self._calls: deque[tuple[int, Call]] = deque(maxlen=_MAX_CALLS)
 
-    def add(self, ended: Sequence[CallWatch], most: int) -> None:
+    def add(self, ended: Sequence[EndedCall], most: int) -> None:
         """Record at most so many of the calls that have ended."""
         chosen = choose(ended, most)
         self.last += len(ended) - len(chosen)
-        for watch in chosen:
+        for each in chosen:
             self.last += 1
-            self._calls.append((self.last, _record(watch, f"{self._worker}.{self.last}")))
+            self._calls.append((self.last, _record(each, f"{self._worker}.{self.last}")))
 
     def after(self, number: int) -> list[Call]:
         """Return the calls with a higher number."""
         return [call for each, call in self._calls if each > number]
 
 
-def _record(watch: CallWatch, name: str) -> Call:
-    begun_at, first_at = watch.begun_at, watch.first_at
+def _record(ended: EndedCall, name: str) -> Call:
+    begun_at = ended.begun_at
+    first_at = None if ended.served is None else ended.served.first_at
     route, rule, lacks_sticky_key = None, None, False
-    if (selection := watch.selection) is not None:
+    if (selection := ended.selection) is not None:
         route, rule = selection.route, selection.rule
         lacks_sticky_key = selection.lacks_sticky_key
     input_tokens, output_tokens = 0, 0
-    if (usage := watch.usage) is not None:
+    if (usage := ended.usage) is not None:
         input_tokens, output_tokens = usage.input_tokens, usage.output_tokens
     return Call(
         name,
-        int(watch.at * 1000) / 1000,
-        watch.host,
-        _milliseconds(watch.ended_at - begun_at),
+        int(ended.at * 1000) / 1000,
+        ended.host,
+        _milliseconds(ended.ended_at - begun_at),
         route,
         rule,
-        *_names(watch.operation),
-        watch.status,
-        watch.error,
-        watch.error == ABANDONED,
+        *_names(ended.operation),
+        ended.status,
+        ended.error,
+        ended.error == ABANDONED,
         first_at is not None,
         None if first_at is None else _milliseconds(first_at - begun_at),
-        watch.events,
+        ended.events,
         input_tokens,
         output_tokens,
-        watch.model,
-        watch.consumer,
+        ended.model,
+        ended.consumer,
         lacks_sticky_key,
-        watch.trace_id,
-        watch.facts,
-        tuple([_attempt(watch, index) for index in range(len(watch.attempts))]),
-        (format_costs(watch.charges) or None) if watch.charges else None,
-        watch.decisions,
+        ended.trace_id,
+        ended.facts,
+        tuple([_attempt(ended, index) for index in range(len(ended.attempts))]),
+        (format_costs(ended.charges) or None) if ended.charges else None,
+        ended.decisions,
     )
 
 
@@ -106,22 +106,22 @@ def _names(operation: Operation | None) -> tuple[str | None, str | None, str | N
     return operation.name, operation.client_suffix or operation.suffix, dialect
 
 
-def _attempt(watch: CallWatch, index: int) -> Attempt:
-    made, rhythm = watch.attempts[index], watch.attempts[index].rhythm
-    kind, why = _reason(made, watch.attempts[index - 1]) if index else _first(made)
-    ended_at = watch.ended_at if made.ended_at is None else made.ended_at
+def _attempt(ended: EndedCall, index: int) -> Attempt:
+    made, rhythm = ended.attempts[index], ended.attempts[index].rhythm
+    kind, why = _reason(made, ended.attempts[index - 1]) if index else _first(made)
+    ended_at = ended.ended_at if made.ended_at is None else made.ended_at
     return Attempt(
         made.number,
         made.provider,
         made.host,
         kind,
         why,
-        _milliseconds(made.begun_at - watch.begun_at),
+        _milliseconds(made.begun_at - ended.begun_at),
         _milliseconds(ended_at - made.begun_at),
         made.model,
         made.status,
         made.error,
-        made is watch.served,
+        made is ended.served,
         made.is_cancelled,
         made.dropped,
         made.dialect,
