@@ -16,7 +16,7 @@ from .values.headers import Headers
 from .values.messages import ClientRequest, ResponseHead
 from .values.operations import Operation
 from .values.payload import Fields, read_bool, read_text
-from .values.summary import AnswerSummary, Wanted, Whole
+from .values.summary import AnswerSummary, SummaryDetail, Whole
 from .values.usage import Usage
 
 __all__ = [
@@ -191,7 +191,7 @@ class Transformer(Protocol):
         """
 
     def whole(
-        self, head: ResponseHead, body: bytes, *, max_bytes: int, wanted: Wanted = "facts"
+        self, head: ResponseHead, body: bytes, *, max_bytes: int, detail: SummaryDetail = "facts"
     ) -> WholeAnswer:
         """Return the client's response for one that was read to its end.
 
@@ -199,7 +199,7 @@ class Transformer(Protocol):
             head: the response's head.
             body: its body, as received.
             max_bytes: the limit for a decompressed body.
-            wanted: what its summary has at least.
+            detail: how much its summary has at least.
 
         Raises:
             UpstreamProtocolError: the body contradicts the head.

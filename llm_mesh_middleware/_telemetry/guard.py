@@ -32,7 +32,7 @@ class GuardedObserver:
 
     def __call__(self, request: ClientRequest) -> Observation:
         """Begin an observation with each observer."""
-        begun: list[Observation] = []
+        observations: list[Observation] = []
         for observer in self._observers:
             try:
                 observation = observer(request)
@@ -41,12 +41,12 @@ class GuardedObserver:
                 continue
             if observation.handles_failures:
                 observation.log_failure = self.log_failure
-                begun.append(observation)
+                observations.append(observation)
             elif type(observation) is not Observation:
-                begun.append(_Guarded(self, observation))
-        if len(begun) == 1:
-            return begun[0]
-        return _Several(begun) if begun else _NO_OBSERVATION
+                observations.append(_Guarded(self, observation))
+        if len(observations) == 1:
+            return observations[0]
+        return _Several(observations) if observations else _NO_OBSERVATION
 
     def log_failure(self) -> None:
         """Log the exception that is being handled, if it is the first."""

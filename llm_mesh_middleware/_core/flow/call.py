@@ -39,12 +39,12 @@ _NO_FIELDS: frozenset[bytes] = frozenset()
 
 
 class Account(Observation):
-    """An observation that passes on everything, and settles accounts when the exchange ends.
+    """An observation that forwards everything, and calls policies back when the exchange ends.
 
-    `charges` are what providers have counted so far, but for the reply if it has no price.
-    `own_fields` are the header fields that limits
-    have added to the reply, `effects` what guards have done. `is_observed`: an observer wants
-    decisions. `status`, `error` and `usage` are those of the end, `summary` the response's.
+    `charges` are the usage that providers have reported so far, without the reply's if it has no
+    price. `own_fields` are the header fields that limits have added to the reply, `effects` what
+    guards have done. `is_observed`: an observer reads decisions. `status`, `error` and `usage` are
+    those of the end, `summary` the response's.
     """
 
     # Read by few calls. To read them takes ten times as long as what `__init__` sets.
@@ -83,7 +83,7 @@ class Account(Observation):
 
     @property
     def model(self) -> str | None:
-        """The model that it was asked for."""
+        """The model that was requested of it."""
         return self._sent[2]
 
     @property
@@ -100,18 +100,18 @@ class Account(Observation):
 
     @property
     def is_cut_off(self) -> bool:
-        """Whether a provider may have worked on a call whose response nobody waited for."""
+        """Whether the client left while a provider may have been working on the call."""
         return self._waiting > 0 and isinstance(self.error, _DEPARTURES)
 
     def counted(
         self, first: int, provider: str = "", *, has_side_calls: bool = True
     ) -> list[Usage]:
-        """Return what providers have counted after the `first` charges, the reply's too.
+        """Return the usage that providers have reported after the `first` charges, the reply's too.
 
         Args:
             first: the number of charges that are left out.
-            provider: the one that is meant; empty for all.
-            has_side_calls: whether those are included that were made for guards and caches.
+            provider: only this one; empty for all.
+            has_side_calls: whether side calls for guards and caches are included.
         """
         found = [
             charge.usage
@@ -125,7 +125,7 @@ class Account(Observation):
         return found
 
     def hold(self) -> None:
-        """Keep the end of the exchange back until `release`: the reply may still be changed."""
+        """Delay the end of the exchange until `release`: the reply may still be changed."""
         self._holds += 1
 
     def release(self, error: BaseException | None = None, *, status: int | None = None) -> None:

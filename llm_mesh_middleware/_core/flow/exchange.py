@@ -102,7 +102,7 @@ def exchange(
 def _reply_or_rule(
     host: VirtualHost, operation: ServedOperation, request: ClientRequest, observation: Observation
 ) -> Reply | RouteRule:
-    """Return the reply to a question that no provider is asked, or else the rule that matches."""
+    """Return the mesh's own reply to an operation, or else the rule that matches."""
     if operation.write_models is not None and (listed := list_models(host, operation, request)):
         return listed
     rule = host.select(request)
@@ -164,7 +164,7 @@ def _layered(
 
 
 def _at_once(reply: Reply, observation: Observation) -> Flow:
-    """Return the flow of a reply that no provider is asked for."""
+    """Return the flow of the mesh's own reply."""
     observation.ended(reply.status, None, None)
     return reply
     yield  # a generator without a step

@@ -8,10 +8,10 @@ import msgspec
 
 from .usage import Usage
 
-__all__ = ["AnswerSummary", "Wanted", "Whole"]
+__all__ = ["AnswerSummary", "SummaryDetail", "Whole"]
 
-# What somebody asks of a response: to read its facts is a tenth of the work of a call.
-Wanted = Literal["nothing", "usage", "facts"]
+# How much of a response is read: reading all its facts is a tenth of the work of a call.
+SummaryDetail = Literal["nothing", "usage", "facts"]
 
 
 class AnswerSummary(msgspec.Struct, frozen=True, gc=False):

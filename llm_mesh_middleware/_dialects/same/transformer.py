@@ -22,7 +22,7 @@ from ..._core.http.response_headers import client_headers
 from ..._core.http.sse import event_data, event_name
 from ..._core.values.messages import ClientRequest, ResponseHead
 from ..._core.values.payload import Fields, encode_fields, raw, read_bool, read_text
-from ..._core.values.summary import AnswerSummary, Wanted
+from ..._core.values.summary import AnswerSummary, SummaryDetail
 from ...exceptions import UpstreamProtocolError
 from ..error_objects import read_fault
 from ..targets import fill
@@ -98,7 +98,7 @@ class SameTransformer:
         return is_events(head.headers, begin if self._operation.has_body else b"")
 
     def whole(
-        self, head: ResponseHead, body: bytes, *, max_bytes: int, wanted: Wanted = "facts"
+        self, head: ResponseHead, body: bytes, *, max_bytes: int, detail: SummaryDetail = "facts"
     ) -> WholeAnswer:
         """Return a JSON response unchanged, or in the other form; an error always as JSON."""
         headers, coded_as = client_headers(head.headers), coding(head.headers)
@@ -123,9 +123,9 @@ class SameTransformer:
             counted = whole.summary(None)  # an error may have token counts
             return answered if counted.usage is None else replace(answered, summary=counted)
         summary = None
-        if wanted == "facts":
+        if detail == "facts":
             summary = self._summary(whole, body)
-        elif wanted == "usage":
+        elif detail == "usage":
             summary = AnswerSummary(usage=whole.counted())
         labelled = head.headers.by_name.get(b"content-type")
         if labelled != _JSON and not media_type(head.headers).endswith("json"):  # taken for text

@@ -32,7 +32,7 @@ from ..._core.http.eventstream import MEDIA_TYPE as FRAMES
 from ..._core.values.headers import Headers
 from ..._core.values.messages import ClientRequest, ResponseHead
 from ..._core.values.payload import Fields, encode_fields, raw
-from ..._core.values.summary import AnswerSummary, Wanted
+from ..._core.values.summary import AnswerSummary, SummaryDetail
 from ...exceptions import UnsupportedField, UpstreamProtocolError
 from ..same import SameTransformer
 from ..same.decoding import decoded_body, stream_decoder
@@ -194,7 +194,7 @@ class TranslatingTransformer:
         return is_events(head.headers, begin, _STREAMS, by_label=self._provider.has_lines)
 
     def whole(
-        self, head: ResponseHead, body: bytes, *, max_bytes: int, wanted: Wanted = "facts"
+        self, head: ResponseHead, body: bytes, *, max_bytes: int, detail: SummaryDetail = "facts"
     ) -> WholeAnswer:
         """Return a whole answer, or an error, in the client's dialect."""
         body = self._decoded(head, body, max_bytes)

@@ -86,16 +86,16 @@ class ContentCapture:
         if not isinstance(operation, ServedOperation):
             return {}
         found: dict[str, Any] = {}
-        asked = operation.dialect.read_request_content(request.fields)
-        if asked.messages is not None:
-            found[semconv.INPUT_MESSAGES] = list(map(self._message, asked.messages))
-        if asked.tools is not None:
-            found[semconv.TOOLS] = list(map(self._redacted, asked.tools))
-        if asked.instructions is not None:
-            found[semconv.SYSTEM_INSTRUCTIONS] = list(map(self._part, asked.instructions))
+        content = operation.dialect.read_request_content(request.fields)
+        if content.messages is not None:
+            found[semconv.INPUT_MESSAGES] = list(map(self._message, content.messages))
+        if content.tools is not None:
+            found[semconv.TOOLS] = list(map(self._redacted, content.tools))
+        if content.instructions is not None:
+            found[semconv.SYSTEM_INSTRUCTIONS] = list(map(self._part, content.instructions))
         if summary is not None and summary.body is not None:
-            said = operation.dialect.read_messages(summary.body)
-            found[semconv.OUTPUT_MESSAGES] = list(map(self._message, said))
+            messages = operation.dialect.read_messages(summary.body)
+            found[semconv.OUTPUT_MESSAGES] = list(map(self._message, messages))
         return found
 
     def _message(self, message: Message) -> Json:

@@ -35,7 +35,7 @@ from ...values.messages import (
     WholeResponse,
 )
 from ...values.steps import Read, Send, Step, StepResult
-from ...values.summary import AnswerSummary, Wanted
+from ...values.summary import AnswerSummary, SummaryDetail
 from ..observer import Observation
 from .billing import charge_for
 from .context import CallContext
@@ -45,7 +45,7 @@ from .retrying import retry_after_s
 __all__ = ["Attempt", "call_headers"]
 
 # How much of a body is read to detect its form.
-_MAX_LOOKED_AT = 4096
+_MAX_UNKNOWN_BYTES = 4096
 # How many bytes of comments are held back: unlike events, they do not commit.
 _MAX_HELD_BACK = 65_536
 
@@ -143,9 +143,9 @@ class Attempt(PerCall):
         return None
 
     def bill(self, summary: AnswerSummary | None, *, is_last: bool = True) -> Charge | None:
-        """Return what the attempt has cost, telling the observation; None without prices.
+        """Return what the attempt has cost, and report it; None without prices.
 
-        What the last attempt has counted is also told by the end of the exchange.
+        The usage of the last attempt is also reported by the end of the exchange.
         """
         upstream, observation = self.upstream, self._context.observation
         if upstream.prices is NO_PRICES and (is_last or not observation.counts_all):
@@ -201,13 +201,13 @@ class Attempt(PerCall):
             received = yield Read(self._first_byte)
             if received.__class__ is Failure:
                 raise received.error
-            begun = [received]
+            chunks = [received]
             is_stream = self._transformer.is_stream(head, received)
             if is_stream is None:
-                is_stream = yield from self._look_further(head, begun)
+                is_stream = yield from self._read_until_known(head, chunks)
             if is_stream:
-                return (yield from self._begin_stream(head, begun))
-            body = yield from self._read_whole(begun)
+                return (yield from self._begin_stream(head, chunks))
+            body = yield from self._read_whole(chunks)
             return self._converted(head, body)
         except UpstreamError as error:
             return self._failed(error)
@@ -216,23 +216,23 @@ class Attempt(PerCall):
         self.upstream.secrets.redact_error(error)
         return Outcome(error.status, [], error=error, may_follow=may_follow(error))
 
-    def _look_further(
-        self, head: ResponseHead, begun: list[bytes]
+    def _read_until_known(
+        self, head: ResponseHead, chunks: list[bytes]
     ) -> Generator[Step, StepResult, bool]:
-        """Return whether the response is a stream; add the bytes read for that to `begun`."""
+        """Return whether the response is a stream; append the bytes read for that to `chunks`."""
         is_stream = None
-        while is_stream is None and begun[-1] and sum(map(len, begun)) < _MAX_LOOKED_AT:
-            begun.append((yield from _read(self._first_byte)))
-            is_stream = self._transformer.is_stream(head, b"".join(begun))
-        return self._is_stream(head, b"".join(begun))
+        while is_stream is None and chunks[-1] and sum(map(len, chunks)) < _MAX_UNKNOWN_BYTES:
+            chunks.append((yield from _read(self._first_byte)))
+            is_stream = self._transformer.is_stream(head, b"".join(chunks))
+        return self._is_stream(head, b"".join(chunks))
 
     def _is_stream(self, head: ResponseHead, body: bytes) -> bool:
-        """Return whether a response is a stream, when no more of it is to be read for that."""
+        """Return whether a response is a stream, by what has been read of it."""
         is_stream = self._transformer.is_stream(head, body)
         return bool(self._transformer.is_stream(head) if is_stream is None else is_stream)
 
     def _begin_stream(
-        self, head: ResponseHead, begun: list[bytes]
+        self, head: ResponseHead, chunks: list[bytes]
     ) -> Generator[Step, StepResult, Outcome]:
         """Read up to the first event; until then another attempt is possible."""
         try:
@@ -240,7 +240,7 @@ class Attempt(PerCall):
         except UpstreamProtocolError as error:
             return self._unreadable(error)
         secrets = self.upstream.secrets
-        received, held, size = b"".join(begun), [], 0
+        received, held, size = b"".join(chunks), [], 0
         while True:
             passed = relay.feed(received) if received else relay.finish()
             held.append(secrets.redact_content(passed))
@@ -258,19 +258,21 @@ class Attempt(PerCall):
             return Outcome(head.status, headers, body, summary=summary)
         return Outcome(head.status, headers, body, relay=relay)
 
-    def _read_whole(self, begun: list[bytes]) -> Generator[Step, StepResult, bytes]:
+    def _read_whole(self, chunks: list[bytes]) -> Generator[Step, StepResult, bytes]:
         """Read to the end of the body, or beyond its limit."""
-        context, chunk = self._context, begun[-1]
-        size = len(chunk) if len(begun) == 1 else sum(map(len, begun))
+        context, chunk = self._context, chunks[-1]
+        size = len(chunk) if len(chunks) == 1 else sum(map(len, chunks))
         limit = context.settings.max_response_bytes
         read = Read(self._whole, context.timeouts.idle)
         while chunk and size <= limit:
             chunk = yield read
             if chunk.__class__ is Failure:
                 raise chunk.error
-            begun.append(chunk)
+            chunks.append(chunk)
             size += len(chunk)
-        return b"".join(begun) if len(begun) > 2 or chunk else begun[0]  # the last piece is empty
+        return (
+            b"".join(chunks) if len(chunks) > 2 or chunk else chunks[0]
+        )  # the last piece is empty
 
     def _converted(self, head: ResponseHead, body: bytes) -> Outcome:
         """Return the outcome of a response whose body was read."""
@@ -279,13 +281,13 @@ class Attempt(PerCall):
             host = self.upstream.host
             raise ResponseTooLarge(f"{host} answered with more than {limit} bytes")
         try:
-            answer = self._transformer.whole(head, body, max_bytes=limit, wanted=self._wanted())
+            answer = self._transformer.whole(head, body, max_bytes=limit, detail=self._detail())
         except UpstreamProtocolError as error:
             return self._unreadable(error)
         return self._whole_outcome(head, answer)
 
-    def _wanted(self) -> Wanted:
-        """Return what is asked of the response."""
+    def _detail(self) -> SummaryDetail:
+        """Return how much of the response is to be read."""
         observation, prices = self._context.observation, self.upstream.prices
         if observation.__class__ is not Observation and observation.wants_facts:
             return "facts"

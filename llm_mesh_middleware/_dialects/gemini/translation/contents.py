@@ -59,9 +59,9 @@ class ContentWriter:
         contents: list[Block] = []
         order: dict[str, int] = {}
         for role, turns in groupby(conversation.turns, _role):
-            said = [part for turn in turns for part in turn.parts]
-            results = [part for part in said if isinstance(part, ToolResult)]
-            others = [part for part in said if not isinstance(part, ToolResult)]
+            parts = [part for turn in turns for part in turn.parts]
+            results = [part for part in parts if isinstance(part, ToolResult)]
+            others = [part for part in parts if not isinstance(part, ToolResult)]
             # Responses stand alone, right after the calls: their number must be that of the calls.
             results.sort(key=lambda result: order.get(result.call_id, len(order)))
             contents.append({"role": role, "parts": list(map(self._response, results))})

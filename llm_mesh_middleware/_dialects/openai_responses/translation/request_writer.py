@@ -126,11 +126,11 @@ class _Writer:
         if all(isinstance(part, Text | Refusal) for part in parts):
             text = text_of(parts, "\n")
             return marked_error(text) if result.is_error else text
-        said = [self._part(part) for part in parts]
+        items = [self._part(part) for part in parts]
         if not result.is_error:
-            return said
+            return items
         text = marked_error(text_of(parts, "\n"))
-        others = [item for item in said if item["type"] != "input_text"]
+        others = [item for item in items if item["type"] != "input_text"]
         return [{"type": "input_text", "text": text}, *others]
 
     def _assistant(self, turn: Turn) -> Iterator[Item]:

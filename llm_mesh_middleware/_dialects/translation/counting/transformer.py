@@ -16,7 +16,7 @@ from ...._core.dialect import (
 )
 from ...._core.http.decoding import DECODABLE
 from ...._core.values.messages import ClientRequest, ResponseHead
-from ...._core.values.summary import Wanted
+from ...._core.values.summary import SummaryDetail
 from ....exceptions import UpstreamProtocolError
 from ...objects import read_object
 from ...same.decoding import decoded_body
@@ -102,7 +102,7 @@ class CountingTransformer:
         return False
 
     def whole(
-        self, head: ResponseHead, body: bytes, *, max_bytes: int, wanted: Wanted = "facts"
+        self, head: ResponseHead, body: bytes, *, max_bytes: int, detail: SummaryDetail = "facts"
     ) -> WholeAnswer:
         """Return the count, an estimate of it, or the provider's error."""
         if (coded_as := coding(head.headers)) in DECODABLE:
