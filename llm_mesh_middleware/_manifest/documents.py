@@ -5,7 +5,7 @@ All problems of a text are collected. A document with an error does not become a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
@@ -270,7 +270,10 @@ class _DocumentReader:
             return
         given = None if node is None or is_about_a_key(error) else _given(node, path)
         line, column = (key_place if is_about_a_key(error) else place)(self._root, path)
-        self._add(line, column, path, say(error, given))
+        advice = ""
+        if isinstance(node, Scalar) and given is not None and error["type"] in _MODEL_ERRORS:
+            advice = _say_fields(known_fields(model, path), node)
+        self._add(line, column, path, say(error, given) + advice)
 
     def _report_unknown(self, model: type[Model], path: Path) -> None:
         known = known_fields(model, path[:-1])
@@ -323,6 +326,17 @@ def _is_in_a_match(path: Path) -> bool:
     if path[:3] == ("spec", "cache", "when"):
         return len(path) > 4
     return len(path) > 4 and path[:2] == ("spec", "rules") and path[3] == "matches"
+
+
+_MODEL_ERRORS = ("model_type", "model_attributes_type")
+_MOST_NAMED = 6
+
+
+def _say_fields(known: Collection[str], node: Scalar) -> str:
+    """Say what to write instead of a value where a mapping with `known` fields is expected."""
+    if node.text in known:
+        return f"; write {node.text}: {{}}"
+    return f"; expected one of: {', '.join(known)}" if 0 < len(known) <= _MOST_NAMED else ""
 
 
 def _given(node: Node, path: Path = ()) -> Given:

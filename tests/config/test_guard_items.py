@@ -38,6 +38,7 @@ def test_a_guard_that_is_right(fields: str) -> None:
 @rows(
     ("fields", "field", "message"),
     [
+        ("pii: {}, action: mask", "action", "must be a mapping, got a string; write mask: {}"),
         (
             "shadow: true",
             None,

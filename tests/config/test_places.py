@@ -138,7 +138,13 @@ MISTAKES = [
     (match("headers: {a: }"), 12, 19, f"{MATCH}.headers.a", "has no value"),
     (match("headers:"), 12, 15, f"{MATCH}.headers", "has no value"),
     (match("headers: {a: {exact: }}"), 12, 27, f"{MATCH}.headers.a.exact", "has no value"),
-    (match("model: gpt"), 12, 14, f"{MATCH}.model", "must be a mapping, got a string"),
+    (
+        match("model: gpt"),
+        12,
+        14,
+        f"{MATCH}.model",
+        "must be a mapping, got a string; expected one of: exact, prefix, regex",
+    ),
 ]
 
 
