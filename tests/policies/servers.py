@@ -66,5 +66,6 @@ class Server:
         os.kill(self._process.pid, signal.SIGCONT)
 
     def stop(self) -> None:
+        self.client.close()
         self._process.kill()
         self._process.wait(10)

@@ -180,13 +180,15 @@ async def test_a_response_that_is_not_kept_makes_nobody_wait_in_turn(
         mesh.close()
 
 
-def start(upstream: FakeUpstream, store: str, callers: int) -> subprocess.Popen[str]:
+def start(upstream: FakeUpstream, store: str, callers: int) -> list[subprocess.Popen[str]]:
+    """Start four processes side by side."""
     program = [sys.executable, "-m", "tests.policies.caller", upstream.url, store, str(callers)]
     pipe = subprocess.PIPE
-    worker = subprocess.Popen(program, stdin=pipe, stdout=pipe, text=True)
-    assert worker.stdout is not None
-    assert worker.stdout.readline() == "ready\n"
-    return worker
+    workers = [subprocess.Popen(program, stdin=pipe, stdout=pipe, text=True) for _ in range(4)]
+    for worker in workers:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "ready\n"
+    return workers
 
 
 def begin(worker: subprocess.Popen[str]) -> None:
@@ -221,7 +223,7 @@ def test_two_hundred_requests_of_four_processes_make_one_call(
         return Answer(body=WHOLE, delay=gate)
 
     upstream.always(answer)
-    workers = [start(upstream, server.url, 50) for _ in range(4)]
+    workers = start(upstream, server.url, 50)
     for worker in workers:
         stop.callback(worker.kill)
         begin(worker)
@@ -238,7 +240,7 @@ def test_a_process_that_is_killed_in_its_call_is_replaced_by_one_other(
 ) -> None:
     gate = Gate()
     upstream.script(Answer(body=WHOLE, delay=gate))
-    workers = [start(upstream, server.url, 50) for _ in range(4)]
+    workers = start(upstream, server.url, 50)
     for worker in workers:
         stop.callback(worker.kill)
     begin(workers[0])
