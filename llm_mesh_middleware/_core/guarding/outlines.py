@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-__all__ = ["BEGIN", "ESCAPE", "WRITTEN", "Outlines", "of_decoded", "of_text"]
+__all__ = ["BEGIN", "ESCAPE", "LONGEST", "WRITTEN", "Outlines", "of_decoded", "of_text"]
 
 BEGIN = "\n"
 """Stands for the character before a text that has just begun."""
@@ -25,8 +25,8 @@ _NONE = 0xFF
 # How many outlines are remembered, and how long they may be.
 _MOST = 4096
 _LONGEST_KEPT = 48
-# Longer ones are not judged.
-_LONGEST = 256
+LONGEST = 256
+"""Longer outlines are not judged."""
 
 
 def _of_code(code: int) -> int:
@@ -83,7 +83,7 @@ class Outlines:
         known = self.known.get(outline)
         if known is not None:
             return known
-        if len(outline) > _LONGEST:
+        if len(outline) > LONGEST:
             return b""
         left = self._left(outline)
         if len(outline) <= _LONGEST_KEPT:

@@ -27,6 +27,8 @@ __all__ = ["Inspection", "Window", "inspect"]
 _NUMBER = re.compile(r"[0-9.eE+-]+")
 # Decided text is kept up to this length: forgetting it with each piece would cost more.
 _MAX_BUFFER = 500
+# The outlines of longer texts are seldom known.
+_LONGEST_GLANCE = 40
 # There is nothing to find.
 _ANY = Outlines(lambda text, begin: len(text))
 _encode_text = msgspec.json.encode
@@ -95,6 +97,8 @@ class Window:
             self._buffer += text
         else:
             self._grow(text, is_final=is_final)
+        if self.outlines is not None and self._is_judged(self.outlines, is_final=is_final):
+            return
         if self._clear_until is not None and not is_final:
             begin = self._plain_decided - self._offset
             end = self._clear_until(self._buffer, begin)
@@ -108,6 +112,16 @@ class Window:
             return
         if is_final or not self._glance():
             self._decide(is_final=is_final)
+
+    def _is_judged(self, outlines: Outlines, *, is_final: bool) -> bool:
+        """Decide what an outline shows to have no finding; return whether it does."""
+        if len(self._buffer) - (self._plain_decided - self._offset) > _LONGEST_GLANCE:
+            return False
+        # No finding goes beyond the end of a line.
+        left = outlines.judge(self.outline() + (b"\n" if is_final else b""))
+        if left:
+            self._end_at(len(self._buffer) - (0 if is_final else len(left.decode()) - 1))
+        return bool(left)
 
     def outline(self) -> bytes:
         """Return the outline of what is undecided."""

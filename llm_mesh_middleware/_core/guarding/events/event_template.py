@@ -38,13 +38,13 @@ class EventTemplate(msgspec.Struct, frozen=True):
     """The bytes before and after the text, each in pieces with a slot between two of them.
 
     The quotes of the text belong to the pieces. `key` is the key of the text. `example` is what an
-    event had instead of the pieces and slots, in tokens, `slots` says which of these are slots.
+    event had before and after the text, `slots` says which of its tokens are slots.
     """
 
     heads: Sequence[bytes]
     tails: Sequence[bytes]
     key: object
-    example: tuple[Sequence[bytes], Sequence[bytes]]
+    example: tuple[bytes, bytes]
     slots: tuple[Set[int], Set[int]]
 
     def locate(self, data: bytes, at: int = 0) -> Place | None:
@@ -83,8 +83,7 @@ def learn_template(event: bytes, text: str, key: object, texts: TextForm) -> Eve
     head, tail = event[: at + 1], event[at + len(written) - 1 :]
     if not _has_its_place(head, tail, key, texts):
         return None
-    example = _TOKENS.split(head), _TOKENS.split(tail)
-    return EventTemplate((head,), (tail,), key, example, (frozenset(), frozenset()))
+    return EventTemplate((head,), (tail,), key, (head, tail), (frozenset(), frozenset()))
 
 
 def widen_template(old: EventTemplate, new: EventTemplate, texts: TextForm) -> EventTemplate | None:
@@ -92,11 +91,11 @@ def widen_template(old: EventTemplate, new: EventTemplate, texts: TextForm) -> E
 
     To verify that slots are neither texts nor part of the key, an event is read with other values.
     """
-    slots = tuple(
-        _slots(tokens, others, known)
-        for tokens, others, known in zip(old.example, new.example, old.slots, strict=True)
+    tokens = [_TOKENS.split(part) for part in new.example]
+    heads, tails = (
+        _slots(_TOKENS.split(part), others, known)
+        for part, others, known in zip(old.example, tokens, old.slots, strict=True)
     )
-    heads, tails = slots
     if (
         old.key != new.key
         or heads is None
@@ -104,10 +103,9 @@ def widen_template(old: EventTemplate, new: EventTemplate, texts: TextForm) -> E
         or len(heads) + len(tails) > _MOST_SLOTS
     ):
         return None
-    others = (_other(new.example[0], heads), _other(new.example[1], tails))
-    if not _has_its_place(*others, new.key, texts):
+    if not _has_its_place(_other(tokens[0], heads), _other(tokens[1], tails), new.key, texts):
         return None
-    pieces = _pieces(new.example[0], heads), _pieces(new.example[1], tails)
+    pieces = _pieces(tokens[0], heads), _pieces(tokens[1], tails)
     return EventTemplate(*pieces, new.key, new.example, (heads, tails))
 
 

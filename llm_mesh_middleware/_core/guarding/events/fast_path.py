@@ -10,13 +10,12 @@ No event is decoded, and no text is searched: an event costs a few steps, whatev
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 
 import msgspec
 
 from ..finding import MAX_CONTEXT
-from ..outlines import ESCAPE, WRITTEN, Outlines, of_decoded
+from ..outlines import ESCAPE, LONGEST, WRITTEN, Outlines, of_decoded
 from .event_template import EventTemplate
 
 __all__ = ["FastPath"]
@@ -25,6 +24,9 @@ _decode_text = msgspec.json.Decoder(str).decode
 _UNREADABLE = (msgspec.DecodeError, UnicodeError)
 # The stream holds back more events than these.
 _MOST_HELD = 64
+# Bytes of text that are kept: the context of what is held back, and that, which outlines bound.
+_RECENT = 4 * MAX_CONTEXT + 3 * LONGEST
+_MOST_RECENT = 2 * _RECENT
 
 
 class FastPath:
@@ -42,9 +44,9 @@ class FastPath:
         "_known",
         "_locate",
         "_outline",
+        "_recent",
         "_tail",
         "_tail_size",
-        "_texts",
         "events",
         "waiting",
     )
@@ -75,22 +77,20 @@ class FastPath:
         self._known, self._judge, self._outline = outlines.known, outlines.judge, outline
         self._head_size, self._tail_size = len(self._head), len(self._tail)
         self.waiting = [event for event, _ in waiting]
-        # None is empty, so these are enough for what a recogniser may look back at.
-        self._texts = deque([_encoded(before)], maxlen=MAX_CONTEXT + _MOST_HELD)
-        self._texts += [_encoded(text) for _, text in waiting]
+        # The text up to now, as far back as a recogniser may look.
+        self._recent = _encoded(before + "".join([text for _, text in waiting]))
         self.events = 0
 
-    @property
-    def before(self) -> str:
-        """The end of the text before the events that are held back."""
-        return _decoded(b"".join(list(self._texts)[: len(self._texts) - len(self.waiting)]))
-
-    @property
-    def texts(self) -> list[str]:
-        """The texts of the events that are held back."""
-        return [
-            _decoded(text) for text in list(self._texts)[len(self._texts) - len(self.waiting) :]
-        ]
+    def texts(self) -> tuple[str, list[str]]:
+        """Return the end of the text before the events that are held back, and their texts."""
+        texts, size = list[str](), 0
+        for event in self.waiting:
+            begin, stop, _ = self._locate(event) or (0, 0, 0)
+            written = event[begin:stop]
+            text = _decoded(written) if ESCAPE not in written else _unescaped(written)
+            size += len(written if ESCAPE not in written else _encoded(text))
+            texts.append(text)
+        return _decoded(self._recent[: len(self._recent) - size]), texts
 
     @property
     def undecided(self) -> int:
@@ -116,7 +116,9 @@ class FastPath:
             return b""
         else:
             passed = data
-        self._texts.append(text)
+        self._recent = recent = self._recent + text
+        if len(recent) > _MOST_RECENT:
+            self._recent = recent[-_RECENT:]
         self._outline = outline
         self.events += 1
         return passed
@@ -158,7 +160,7 @@ class FastPath:
                 self.waiting.append(event)
             else:
                 break
-            self._texts.append(text)
+            self._recent = (self._recent + text)[-_RECENT:]
             self._outline = outline
             self.events += 1
             at = end
@@ -169,7 +171,7 @@ class FastPath:
         if ESCAPE not in text:
             return text, self._judge(self._outline + text.translate(WRITTEN))
         try:
-            text = _decode_text(b'"%b"' % text).encode()
+            text = _unescaped(text).encode()
         except _UNREADABLE:
             return text, b""
         return text, self._judge(self._outline + of_decoded(text))
@@ -178,6 +180,10 @@ class FastPath:
         """Return whether nothing is decided by a text, so that all that is held stays held."""
         is_all = len(outline) == len(self._outline) + len(text)
         return is_all and len(self.waiting) < _MOST_HELD
+
+
+def _unescaped(text: bytes) -> str:
+    return _decode_text(b'"%b"' % text)
 
 
 def _encoded(text: str) -> bytes:

@@ -87,37 +87,41 @@ class GuardedStream:
         Raises:
             ContentBlocked: a guard denies what follows.
         """
+        fast = self._fast
+        if fast is None or not self._cutter.is_between:
+            return self._feed(data, [])
+        passed = fast.feed_one(data)
+        if passed:
+            return passed
         out: list[bytes] = []
-        fast, taken = self._fast, 0
-        if fast is not None and self._cutter.is_between:
-            if passed := fast.feed_one(data):
-                return passed
-            taken = fast.feed(data, out)
-        if taken < len(data):
-            try:
-                self._feed(data[taken:], out)
-            except ContentBlocked:
-                self.released = b"".join(out)
-                raise
-        return out[0] if len(out) == 1 else b"".join(out)
+        taken = fast.feed(data, out)
+        return self._feed(data[taken:], out) if taken < len(data) else b"".join(out)
 
-    def _feed(self, data: bytes, out: list[bytes]) -> None:
-        """Take bytes whose first event the fast path has not taken."""
+    def _feed(self, data: bytes, out: list[bytes]) -> bytes:
+        """Take bytes whose first event the fast path has not taken; `out` may be sent too."""
         self._leave_fast_path()
         events = (data,) if self._is_one_event(data) else self._cutter.feed(data)
-        for event in events:
-            fast = self._fast
-            if fast is not None:
-                if fast.feed(event, out):
-                    continue
-                self._leave_fast_path()
-            chances = self._chances
-            is_templated = self._template_window is not None and self._take_templated(event)
-            if not is_templated:
-                self._take(event)
-            self._release(out)
-            if is_templated or self._chances < chances:  # the next one matches too, most likely
-                self._open_fast_path()
+        try:
+            for event in events:
+                self._feed_event(event, out)
+        except ContentBlocked:
+            self.released = b"".join(out)
+            raise
+        return out[0] if len(out) == 1 else b"".join(out)
+
+    def _feed_event(self, event: bytes, out: list[bytes]) -> None:
+        fast = self._fast
+        if fast is not None:
+            if fast.feed(event, out):
+                return
+            self._leave_fast_path()
+        chances = self._chances
+        is_templated = self._template_window is not None and self._take_templated(event)
+        if not is_templated:
+            self._take(event)
+        self._release(out)
+        if is_templated or self._chances < chances:  # the next one matches too, most likely
+            self._open_fast_path()
 
     def _open_fast_path(self) -> None:
         """Have the fast path take the next events, if the only open text allows it."""
@@ -149,8 +153,8 @@ class GuardedStream:
             return
         self._events += fast.events
         self._grown_at[self._template.key] = self._events
-        texts = fast.texts
-        begin = window.go_on(fast.before, "".join(texts), fast.undecided)
+        before, texts = fast.texts()
+        begin = window.go_on(before, "".join(texts), fast.undecided)
         for event, text in zip(fast.waiting, texts, strict=True):
             end = begin + len(text)
             self._held.append(Held(event, parts=[(window, begin, end, None)]))
