@@ -196,15 +196,18 @@ class Mesh:
             host: the host that it calls, as in a Host field.
             path: its path.
             method: its method; by default that of the operation which the path names.
-            headers: its fields. A client key among them names the consumer, as in a real request.
+            headers: its fields as pairs. A client key among them names the consumer, as in a real
+                request.
             body: its JSON body.
             attributes: the application's attributes of the client.
 
         Raises:
-            TypeError: an attribute is not a string.
+            TypeError: an attribute is not a string, headers are not pairs, or the body not bytes.
         """
         from ._core.explaining.explainer import explain_request  # imported only if needed
 
+        if isinstance(headers, Mapping) or not isinstance(body, bytes):
+            raise TypeError("headers must be pairs of a name and a value, and body must be bytes")
         fields = Headers([(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in headers])
         facts = dict(attributes or {})
         check_attributes(facts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import httpx
 import pytest
@@ -110,3 +111,9 @@ def test_a_client_key_names_the_consumer_and_is_not_repeated() -> None:
     told = mesh.explain(DASHSCOPE, headers=headers)
     assert CLIENT_KEY not in told.to_text() + repr(told) + json.dumps(told.as_dict())
     assert "user-agent: ***" in told.to_text()
+
+
+@pytest.mark.parametrize("argument", [{"headers": {"a": "b"}}, {"body": '{"model": "m"}'}])
+def test_a_request_in_another_form_is_an_error_that_says_so(argument: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match="headers must be pairs .*, and body must be bytes"):
+        make_mesh([]).explain(DEMO, **argument)
