@@ -57,6 +57,7 @@ from tests.benchmarks.wire import (
 __all__ = ["calls_of", "calls_of_outbound", "calls_of_serve", "calls_of_wsgi", "logged"]
 
 _ORIGIN = Origin("http://127.0.0.1:9")
+_ANSWER = unary_answer()
 _BY = {"name": "limit", "by": ["model"], "per": "1s"}
 _POLICIES: dict[str, dict[str, Any]] = {
     "limit": {"limits": [{**_BY, "requests": 1_000_000}]},
@@ -202,8 +203,8 @@ def calls_of_outbound(meter: Meter = function_calls) -> float:
 
 class _Response:
     def __init__(self) -> None:
-        self.head = response_head(PROVIDER_HOST, 200, JSON, body=unary_answer())
-        self._pieces = iter((unary_answer(),))
+        self.head = response_head(PROVIDER_HOST, 200, JSON, body=_ANSWER)
+        self._pieces = iter((_ANSWER,))
 
     def read(self, until: float) -> bytes:
         return next(self._pieces, b"")

@@ -35,7 +35,7 @@ MAX_OTHERS = 5
 MAX_UNARY = 380
 MAX_CHUNK = 36
 MAX_JOINED_CHUNK = 2
-MAX_HEAD_READING = 72  # the calls that split a plain head are many, and take half the time
+MAX_HEAD_READING = 70  # the calls that split a plain head are many, and take half the time
 MAX_CHUNK_READING = 7
 MAX_TELEMETRY = 125  # of a sampled unary request; about 10 % over, the SDK's own not counted
 
@@ -54,9 +54,9 @@ MAX_SEARCHED_TEXT = 15
 MAX_READ_DELTA = 11
 # Whole calls.
 MAX_CACHE_HIT = 290  # less than the same call takes
-MAX_SERVE = 500
-MAX_OUTBOUND = 365
-MAX_WSGI = 535
+MAX_SERVE = 490
+MAX_OUTBOUND = 320
+MAX_WSGI = 490
 
 
 @pytest.fixture(autouse=True)
