@@ -144,9 +144,16 @@ def ask(prometheus: httpx.Client, query: str) -> dict[str, float]:
 
 
 def wait_for_any(prometheus: httpx.Client, query: str) -> dict[str, float]:
-    """What `query` finds; a scrape that a busy machine makes late takes all gauges away."""
+    """What `query` finds, if it finds numbers in time.
+
+    A scrape that a busy machine makes late takes all gauges away, and a rate is 0/0 until the
+    second calls have been scraped.
+    """
     deadline = time.monotonic() + 10
-    while not (values := ask(prometheus, query)) and time.monotonic() < deadline:
+    while time.monotonic() < deadline:
+        values = ask(prometheus, query)
+        if values and not any(map(math.isnan, values.values())):
+            break
         time.sleep(0.02)
     return values
 
