@@ -60,13 +60,14 @@ class ContentWriter:
         order: dict[str, int] = {}
         for role, turns in groupby(conversation.turns, _role):
             parts = [part for turn in turns for part in turn.parts]
-            results = [part for part in parts if isinstance(part, ToolResult)]
-            others = [part for part in parts if not isinstance(part, ToolResult)]
-            # Responses stand alone, right after the calls: their number must be that of the calls.
-            results.sort(key=lambda result: order.get(result.call_id, len(order)))
-            contents.append({"role": role, "parts": list(map(self._response, results))})
-            contents.append({"role": role, "parts": [*self._parts((*_media(results), *others))]})
-            calls = (part.id for part in others if isinstance(part, ToolCall))
+            if results := [part for part in parts if isinstance(part, ToolResult)]:
+                # They stand alone, right after the calls: their number must be that of the calls.
+                results.sort(key=lambda result: order.get(result.call_id, len(order)))
+                contents.append({"role": role, "parts": list(map(self._response, results))})
+                others = (part for part in parts if not isinstance(part, ToolResult))
+                parts = [*_media(results), *others]
+            contents.append({"role": role, "parts": [*self._parts(parts)]})
+            calls = (part.id for part in parts if isinstance(part, ToolCall))
             order = {id: place for place, id in enumerate(calls)}
         return [content for content in contents if content["parts"]]
 
