@@ -1,4 +1,4 @@
-"""What hooks have noted of a call and its attempts; times are on the monotonic clock.
+"""Notes of hooks on a call and its attempts; times are on the monotonic clock.
 
 gc=False: these objects hold no references that could form a cycle, and thousands of them wait to be
 counted or read.
