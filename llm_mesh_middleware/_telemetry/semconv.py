@@ -117,7 +117,6 @@ INFERENCE_FIRST_CHUNK: Final = "gen_ai.client.inference.time_to_first_chunk"
 INFERENCE_PER_CHUNK: Final = "gen_ai.client.inference.time_per_output_chunk"
 INFERENCE_INPUT: Final = "gen_ai.client.inference.operation.input_tokens"
 INFERENCE_OUTPUT: Final = "gen_ai.client.inference.operation.output_tokens"
-SERVER_DURATION: Final = "gen_ai.server.request.duration"
 SERVER_FIRST_TOKEN: Final = "gen_ai.server.time_to_first_token"  # noqa: S105 - a metric's name
 SERVER_PER_TOKEN: Final = "gen_ai.server.time_per_output_token"  # noqa: S105 - a metric's name
 HTTP_SERVER_DURATION: Final = "http.server.request.duration"

@@ -80,7 +80,7 @@ class APIServer:
         self.page = 500
         self.is_gone_an_event = True
         self.is_away = False
-        self.has_no_text = False
+        self.is_silent = False
         self.refusals: dict[str, list[int | None]] = {}
         self.held: set[str] = set()
         self.seen: list[Seen] = []
@@ -206,7 +206,7 @@ class APIServer:
             assert request.transport is not None
             request.transport.abort()
             return web.Response()
-        while self.has_no_text:
+        while self.is_silent:
             await asyncio.sleep(0.005)
         plural = request.match_info.get("plural", "")
         tail = "/status" if request.path.endswith("/status") else ""

@@ -154,12 +154,12 @@ def test_the_first_load_waits_for_a_slow_start(double: Cluster, server: APIServe
     thread = threading.Thread(target=lambda: loaded.append(source.load()))
     thread.start()
     eventually(lambda: len(server.seen) > 4)
-    server.has_no_text = True
+    server.is_silent = True
     server.is_away = False
     eventually(lambda: any(not seen.is_watch for seen in server.seen[5:]))
     assert loaded == []
 
-    server.has_no_text = False
+    server.is_silent = False
     thread.join(5)
     assert [len(manifest.resources) for manifest in loaded] == [1]
 

@@ -47,7 +47,6 @@ METRIC_EXTRAS = {
     "llm_mesh.": "there is no convention for what a gateway adds",
     "asm_llm_proxy_": "the names of Alibaba Cloud Service Mesh",
     "http.server.": "of the HTTP server, which the mesh is as well",
-    "gen_ai.server.": "the convention's own, for what serves a model",
     "gen_ai.client.inference.usage.": "of the next generation, and additive to this one",
 }
 POINT_EXTRAS = {"llm_mesh.route.name": "no convention; routes are few"}

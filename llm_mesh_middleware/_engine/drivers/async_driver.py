@@ -66,8 +66,7 @@ async def adrive(
     Raises:
         MeshError: what the flow raises; then no connection is left open.
     """
-    alarm = Alarm.of(loop or asyncio.get_running_loop())
-    driver = AsyncDriver(client, alarm, None, background)
+    driver = AsyncDriver(client, Alarm.of(loop or asyncio.get_running_loop()), None, background)
     result: StepResult = None
     try:
         while True:

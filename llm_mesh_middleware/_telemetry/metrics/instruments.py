@@ -105,7 +105,7 @@ class MeshMetrics:
         made = _Histograms(meter, bank)
         seconds, tokens = made.seconds, made.tokens
         chosen = [names for kind, names in _GENERATIONS.items() if kind in generations]
-        self._durations = [seconds(semconv.SERVER_DURATION), *(seconds(n.duration) for n in chosen)]
+        self._durations = [seconds(names.duration) for names in chosen]
         self._first_chunks = [seconds(names.first_chunk) for names in chosen]
         self._per_chunk = [seconds(names.per_chunk) for names in chosen]
         # One histogram for both directions, distinguished by an attribute, or one for each.

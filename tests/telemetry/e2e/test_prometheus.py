@@ -74,7 +74,7 @@ def test_every_query_of_the_dashboard_has_an_answer(
     scraped: tuple[str, httpx.Client], upstreams: Providers
 ) -> None:
     url, prometheus = scraped
-    requests = 'sum(gen_ai_server_request_duration_seconds_count{llm_mesh_route_name="chat"})'
+    requests = 'sum(gen_ai_client_operation_duration_seconds_count{llm_mesh_route_name="chat"})'
     for number in (1, 2):  # a rate needs a before and an after
         make_calls(url, upstreams)
         call_without_usage(url, upstreams)
