@@ -47,16 +47,17 @@ def run_scenario(
     seconds: float,
     requests: int | None,
 ) -> dict[str, Figures]:
-    """The figures of every contender in `names`."""
+    """The figures of every contender in `names`; a round may be several turns of each."""
     fleet.prepare(scenario)
+    turns = 1 if requests is not None else scenario.turns
     loads = {}
     for name in names:
         facts = fleet.server(name, is_tls=scenario.is_tls).facts
-        loads[name] = _load(scenario, name, facts, seconds, requests)
+        loads[name] = _load(scenario, name, facts, seconds / turns, requests)
     seen: dict[str, list[Round]] = {name: [] for name in names}
-    for number in range(rounds):
-        turn = number % len(names)
-        for name in (*names[turn:], *names[:turn]):
+    for number in range(rounds * turns):
+        first = number % len(names)
+        for name in (*names[first:], *names[:first]):
             server = fleet.server(name, is_tls=scenario.is_tls)
             seen[name].append(asyncio.run(run_load(loads[name], server.read_cpu_s)))
     return {
