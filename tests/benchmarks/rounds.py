@@ -32,6 +32,7 @@ def contenders_of(
         if scenario.kind in contender.kinds
         and (not wanted or name in wanted)
         and scenario.in_flight <= contender.max_in_flight
+        and (contender.trusts_our_ca or not scenario.is_tls)
         and (name in foreign or not contender.is_foreign)
     ]
     baselines = {BASELINES[scenario.kind], *(baseline_of(name, scenario.kind) for name in able)}
@@ -83,6 +84,7 @@ def _load(
             CONTENDERS[name].model,
             size_bytes=scenario.body_bytes,
             is_stream=is_stream,
+            path=CONTENDERS[name].path,
             headers=facts["headers"],
         )
         answer = stream_answer(scenario.chunks) if is_stream else unary_answer()
