@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_mesh_middleware._core.conversation.answer import Answer, Usage
-from llm_mesh_middleware._core.conversation.parts import Proof, Reasoning, Text, ToolCall
+from llm_mesh_middleware._core.conversation.parts import Image, Proof, Reasoning, Text, ToolCall
 from llm_mesh_middleware._core.conversation.writing import Stamp
 from llm_mesh_middleware._dialects.translation.whole import Accumulator, deltas_of
-from tests.round_trips.values import calls, names, texts, whole
+from tests.round_trips.values import base64, calls, names, texts, whole
 from tests.translation.dialect_table import CLIENTS, DIALECTS
 
 STAMP = Stamp(1, "token", "m")
@@ -31,19 +31,28 @@ def thoughts(name: str) -> st.SearchStrategy[Reasoning]:
     return st.builds(lambda text, proof: Reasoning(text, Proof(letter, proof)), texts, names)
 
 
+def images(name: str) -> st.SearchStrategy[Image]:
+    """Images; chat completions and Gemini have signatures on them."""
+    proofs = st.none() | st.builds(Proof, st.just("g"), names)
+    proof = st.none() if name == "responses" else proofs
+    kinds = st.sampled_from(["image/png", "image/webp"])
+    return st.builds(lambda kind, data, one: Image(kind, data, proof=one), kinds, base64, proof)
+
+
 @st.composite
 def answers(draw: st.DrawFn, name: str) -> Answer:
-    """An answer with thoughts, then a text, then calls; some of it, or all."""
+    """An answer with thoughts, then a text, images and calls; some of it, or all."""
     thought = draw(st.lists(thoughts(name), max_size=1))
     said = draw(st.lists(st.builds(Text, texts), max_size=1))
     made = draw(st.just([]) | calls())
-    if not said and not made:
+    drawn = [] if name == "messages" else draw(st.lists(images(name), max_size=2))
+    if not said and not made and not drawn:
         said = [Text("x")]
     finish = "tool_calls" if made else draw(st.sampled_from(["stop", "length", "refused"]))
     return Answer(
         id="id_1",
         model=draw(names),
-        parts=(*thought, *said, *(ToolCall(id, n, whole(args)) for id, n, args, _ in made)),
+        parts=(*thought, *said, *drawn, *(ToolCall(id, n, whole(args)) for id, n, args, _ in made)),
         finish=finish,
         usage=draw(_usages),
     )

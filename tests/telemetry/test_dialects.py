@@ -95,6 +95,19 @@ async def test_each_dropped_field_is_counted_once_for_a_call(
     assert told == [("seed", "logit_bias")] * 2 + [None]
 
 
+async def test_what_of_a_response_is_dropped_is_told_like_a_field(
+    recorder: Recorder, upstream: FakeUpstream
+) -> None:
+    upstream.always(Answer(200, body=message({"type": "tomorrow"}, text("Hi"))))
+    path, body = ASKS["chat"]
+    async with calling(make_mesh(recorder, upstream, ANTHROPIC)) as client:
+        await client.post(path, json=body)
+    points = recorder.points("llm_mesh.dialect.dropped")
+    told = {point.attributes["llm_mesh.dialect.field"]: point.value for point in points}
+    assert told == {"seed": 1, "response.block": 1}
+    assert recorder.call.attributes["llm_mesh.dialect.dropped"] == ("seed", "response.block")
+
+
 async def test_parameters_of_a_gemini_request_have_the_conventions_names(
     recorder: Recorder, upstream: FakeUpstream
 ) -> None:

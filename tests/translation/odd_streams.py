@@ -19,6 +19,7 @@ __all__ = ["ODD"]
 
 ROLE = chunk({"role": "assistant", "content": ""})
 CUT_SHORT = "ended its stream too early"
+PNG, GIF = "data:image/png;base64,iVBORw0KGgo=", "data:image/gif;base64,R0lGODlh"
 ONE, TWO = ("one", {"x": 1}), ("two", {"y": 2})
 
 
@@ -30,6 +31,10 @@ def call(index: int | None, arguments: str | None, **more: Any) -> Any:
 
 def begun(index: int, id: str, name: str, arguments: str | None = "") -> Any:
     return call(index, arguments, id=id, type="function", function={"name": name})
+
+
+def image(url: str) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": url}}
 
 
 CHAT: dict[str, tuple[list[Any], Read | str]] = {
@@ -86,6 +91,22 @@ CHAT: dict[str, tuple[list[Any], Read | str]] = {
     "a named error": (
         [ROLE, chunk({"content": "a"}), b'event: error\ndata: {"message": "boom"}\n\n'],
         "boom",
+    ),
+    "images beside a text, and in a list of parts": (
+        [
+            *(ROLE, chunk({"content": "a", "images": [image(PNG), image(GIF)]})),
+            *(chunk({"content": [{"type": "text", "text": "b"}, image(PNG)]}), chunk({}, "stop")),
+            DONE,
+        ],
+        Read("ab", images=(PNG, GIF, PNG)),
+    ),
+    "sound with its transcript": (
+        [
+            *(ROLE, chunk({"audio": {"id": "x", "transcript": "a"}})),
+            *(chunk({"audio": {"data": "AAAA"}}), chunk({"audio": {"expires_at": 1}})),
+            *(chunk({}, "stop"), DONE),
+        ],
+        Read("a"),
     ),
     "what is not JSON": ([ROLE, chunk({"content": "a"}), b"data: {oops\n\n"], "is not JSON"),
 }
@@ -152,6 +173,11 @@ def function(name: str, **args: Any) -> Any:
     return {"functionCall": {"name": name, **args}}
 
 
+def pixels(url: str) -> dict[str, Any]:
+    media_type, _, data = url.removeprefix("data:").partition(";base64,")
+    return {"inlineData": {"mimeType": media_type, "data": data}}
+
+
 GEMINI: dict[str, tuple[list[Any], Read | str]] = {
     "all in one event": (
         [
@@ -177,6 +203,22 @@ GEMINI: dict[str, tuple[list[Any], Read | str]] = {
             {"usageMetadata": {"promptTokenCount": 5, "candidatesTokenCount": 7}},
         ],
         Read("a", finish="length", usage=(5, 7)),
+    ),
+    "images among texts, a draft of one, and sound": (
+        [
+            *(content(pixels(PNG) | {"thought": True}), content({"text": "a"}, pixels(PNG))),
+            *(content({"text": "b"}), content(pixels("data:audio/wav;base64,AAAA"))),
+            content(pixels(GIF) | {"thoughtSignature": "c2ln"}, finish="STOP"),
+        ],
+        Read("ab", images=(PNG, GIF)),
+    ),
+    "code that has run at the provider": (
+        [
+            content({"executableCode": {"language": "PYTHON", "code": "1"}}),
+            content({"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1"}}),
+            content({"text": "a"}, finish="STOP"),
+        ],
+        Read("a"),
     ),
     "a blocked prompt": (
         [{"promptFeedback": {"blockReason": "SAFETY"}}],
@@ -211,6 +253,19 @@ BEDROCK: dict[str, tuple[list[Any], Read | str]] = {
             frame("messageStop", stopReason="tool_use"),
         ],
         Read(calls=(ONE, TWO, ("none", {})), finish="tool_calls"),
+    ),
+    "an image in pieces, and one that was blocked": (
+        [
+            *(BEGIN, frame("contentBlockDelta", delta=SAID)),
+            frame("contentBlockStart", 1, start={"image": {"format": "gif"}}),
+            frame("contentBlockDelta", 1, delta={"image": {"source": {"bytes": "R0lGODk="}}}),
+            frame("contentBlockDelta", 1, delta={"image": {"source": {"bytes": "YQ=="}}}),
+            frame("contentBlockStop", 1),
+            frame("contentBlockStart", 2, start={"image": {"format": "png"}}),
+            frame("contentBlockDelta", 2, delta={"image": {"error": {"message": "no"}}}),
+            *(frame("contentBlockStop", 2), frame("messageStop", stopReason="end_turn")),
+        ],
+        Read("a", images=(GIF,)),
     ),
     "an exception after a text": (
         [
@@ -256,6 +311,8 @@ def event(kind: str, **members: Any) -> dict[str, Any]:
 
 CALL = item("function_call", call_id="a", name="one", arguments='{"x":1}')
 TEXT = item("message", content=[{"type": "output_text", "text": "a"}])
+DRAWN = item("image_generation_call", status="completed", result="R0lGODlh", output_format="gif")
+SEARCH = item("web_search_call", status="completed", action={"type": "search", "query": "q"})
 CREATED = event("created", response={"id": "r", "model": "m", "status": "in_progress"})
 COUNTS = {"input_tokens": 5, "output_tokens": 7}
 
@@ -280,6 +337,19 @@ RESPONSES: dict[str, tuple[list[Any], Read | str]] = {
             *(event("output_item.done", item=CALL), completed(CALL)),
         ],
         Read(calls=(ONE,), finish="tool_calls", usage=(5, 7)),
+    ),
+    "an image, its drafts and a search": (
+        [
+            *(CREATED, event("output_item.added", item=DRAWN | {"result": None})),
+            event("image_generation_call.partial_image", partial_image_b64="AAAA"),
+            *(event("output_item.done", item=DRAWN), event("output_item.done", item=SEARCH)),
+            completed(DRAWN, SEARCH),
+        ],
+        Read(usage=(5, 7), images=(GIF,)),
+    ),
+    "an image in the last event, and one that has failed": (
+        [CREATED, completed(DRAWN | {"result": None, "status": "failed"}, TEXT, DRAWN)],
+        Read("a", usage=(5, 7), images=(GIF,)),
     ),
     "an error that is an event": (
         [CREATED, event("output_text.delta", delta="a"), {"type": "error", "message": "boom"}],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -22,13 +23,17 @@ _HI: Any = [{"role": "user", "content": "Hi"}]
 
 @dataclass
 class Read:
-    """An answer; `calls` are names with arguments, `usage` counts input and output."""
+    """An answer; `calls` are names with arguments, `usage` counts input and output.
+
+    `images` are URLs that hold the image itself.
+    """
 
     text: str = ""
     thought: str = ""
     calls: tuple[tuple[str, Any], ...] = ()
     finish: str = "stop"
     usage: tuple[int, int] = (0, 0)
+    images: tuple[str, ...] = ()
 
 
 def _given(http: Any, body: bytes) -> Any:
@@ -53,6 +58,9 @@ def _chat(body: bytes) -> Read:
             delta = choice.delta
             read.text += (delta.content or "") + (delta.refusal or "")
             read.thought += getattr(delta, "reasoning_content", None) or ""
+            for image in getattr(delta, "images", None) or ():
+                assert (image["type"], image["index"]) == ("image_url", len(read.images))
+                read.images += (image["image_url"]["url"],)
             read.finish = choice.finish_reason or read.finish
             for call in delta.tool_calls or ():
                 assert call.function is not None
@@ -83,12 +91,16 @@ def _responses(body: bytes) -> Read:
     words = {"max_output_tokens": "length", "content_filter": "content_filter"}
     ended, details = "tool_calls" if calls else "stop", response.incomplete_details
     usage = response.usage
+    made = [item for item in response.output if item.type == "image_generation_call"]
+    done = [event.item for event in events if event.type == "response.output_item.done"]
+    assert [item for item in done if item.type == "image_generation_call"] == made
     return Read(
         text,
         "".join(part.text for item in thoughts for part in item.summary),
         tuple((call.name, json.loads(call.arguments)) for call in calls),
         words[details.reason] if details else ended,
         (usage.input_tokens, usage.output_tokens) if usage else (0, 0),
+        tuple(f"data:image/{item.output_format};base64,{item.result}" for item in made),
     )
 
 
@@ -130,6 +142,8 @@ def _gemini(body: bytes) -> Read:
     candidates = [one for event in events for one in event.candidates or ()]
     parts = [part for one in candidates for part in (one.content and one.content.parts) or ()]
     calls = [part.function_call for part in parts if part.function_call]
+    blobs = [part.inline_data for part in parts if part.inline_data]
+    images = [f"data:{b.mime_type};base64,{b64encode(b.data or b'').decode()}" for b in blobs]
     reason, usage = candidates[-1].finish_reason, events[-1].usage_metadata
     assert reason is not None
     words = {"STOP": "tool_calls" if calls else "stop", "MAX_TOKENS": "length"}
@@ -141,6 +155,7 @@ def _gemini(body: bytes) -> Read:
         tuple((str(call.name), call.args or {}) for call in calls),
         words.get(reason.name, "content_filter"),
         (usage.prompt_token_count or 0, output),
+        tuple(images),
     )
 
 

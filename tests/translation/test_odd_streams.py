@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.rows import rows
@@ -26,6 +28,8 @@ def test_an_odd_stream_is_read_as_it_was_meant(client: str, provider: str, name:
     one = relay(client, provider)
     passed = one.feed(body) + one.finish()
     if isinstance(told, Read):
+        # A message has no place for images.
+        told = replace(told, images=() if client == "messages" else told.images)
         assert READERS[client](passed) == told
         return
     with pytest.raises(Exception, match=told):

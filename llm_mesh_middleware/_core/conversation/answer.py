@@ -3,12 +3,12 @@
 The deltas of one answer, in the order in which readers give them:
 
     Start (Logprobs | Text | Refusal | Reasoning | ReasoningEnd | ToolStart | ToolArguments
-        | ToolEnd)*
+        | ToolEnd | Image | Lost)*
     Finish Usage* End
 
-Calls may interleave; `key` tells them apart. `Usage` may come at any time after `Start`, counts up,
-and the last one holds. `Failed` may take the place of anything and is the last. A stream without
-`End` or `Failed` was cut off.
+An image is a whole part. Calls may interleave; `key` tells them apart. `Usage` may come at any time
+after `Start`, counts up, and the last one holds. `Failed` may take the place of anything and is the
+last. A stream without `End` or `Failed` was cut off.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import msgspec
 
 from ..values.usage import Usage
 from .fault import ProviderFault
-from .parts import Citation, Part, Proof
+from .parts import Citation, Image, Part, Proof
 
 __all__ = [
     "Alternative",
@@ -31,6 +31,7 @@ __all__ = [
     "Finish",
     "FinishReason",
     "LogprobsDelta",
+    "Lost",
     "ReasoningDelta",
     "ReasoningEnd",
     "RefusalDelta",
@@ -63,7 +64,10 @@ class Alternative(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, kw_only=True):
-    """One whole answer. `finish` is None where the provider gave no reason: it was cut off."""
+    """One whole answer. `finish` is None where the provider gave no reason: it was cut off.
+
+    `lost` has the names of what the reader could not convert, as `Lost` has them.
+    """
 
     id: str = ""
     model: str = ""
@@ -75,6 +79,7 @@ class Answer(msgspec.Struct, kw_only=True):
     service_tier: str | None = None
     logprobs: tuple[TokenLogprob, ...] = ()
     others: tuple[Alternative, ...] = ()
+    lost: tuple[str, ...] = ()
 
 
 class Start(msgspec.Struct, frozen=True, gc=False):
@@ -145,6 +150,12 @@ class ToolEnd(msgspec.Struct, frozen=True, gc=False):
     key: int
 
 
+class Lost(msgspec.Struct, frozen=True, gc=False):
+    """A part that this form does not have; `name` is one of a few, such as `response.audio`."""
+
+    name: str
+
+
 class Finish(msgspec.Struct, frozen=True, gc=False):
     """The answer is complete but for its usage."""
 
@@ -173,6 +184,8 @@ Delta = (
     | ToolStart
     | ToolArguments
     | ToolEnd
+    | Image
+    | Lost
     | Finish
     | Usage
     | Failed

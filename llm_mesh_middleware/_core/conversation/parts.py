@@ -58,7 +58,10 @@ class Refusal(msgspec.Struct, frozen=True, gc=False):
 
 
 class Image(msgspec.Struct, frozen=True, gc=False):
-    """An image: base64 `data` of a `media_type`, or a `url`, or the id of an uploaded file."""
+    """An image: base64 `data` of a `media_type`, or a `url`, or the id of an uploaded file.
+
+    `proof` belongs to an image that a model has made, as Gemini has it.
+    """
 
     media_type: str = ""
     data: str = ""
@@ -66,6 +69,7 @@ class Image(msgspec.Struct, frozen=True, gc=False):
     file_id: str = ""
     detail: str | None = None
     cache: str | None = None
+    proof: Proof | None = None
 
 
 class Document(msgspec.Struct, frozen=True):

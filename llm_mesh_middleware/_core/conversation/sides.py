@@ -19,6 +19,7 @@ from ..values.messages import ClientRequest
 from ..values.operations import Operation
 from .answer import Answer, Delta
 from .fault import ErrorBody, ProviderFault
+from .parts import Image
 from .request import Conversation
 from .writing import DialectOptions, Stamp, Written
 
@@ -75,6 +76,9 @@ class ClientSide(Protocol):
             MalformedRequest: It is not a request of this dialect.
             UnsupportedField: A member cannot be translated to any dialect.
         """
+
+    def has_image(self, image: Image) -> bool:
+        """Return whether an answer can have this image; otherwise the writers leave it out."""
 
     def write_answer(self, answer: Answer, conversation: Conversation, stamp: Stamp) -> bytes:
         """Return an answer as a whole body.

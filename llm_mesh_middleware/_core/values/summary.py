@@ -19,7 +19,7 @@ class AnswerSummary(msgspec.Struct, frozen=True, gc=False):
 
     `finish_reasons` has one per choice, in order; None for a choice that has none yet. `events`
     counts those of a stream. `body` is the whole response as JSON, kept only where content is
-    recorded.
+    recorded. `dropped` names the parts of it that the client's dialect does not have.
     """
 
     id: str | None = None
@@ -30,6 +30,7 @@ class AnswerSummary(msgspec.Struct, frozen=True, gc=False):
     usage: Usage | None = None
     events: int = 0
     body: bytes | None = None
+    dropped: tuple[str, ...] = ()
 
 
 class Whole(Protocol):

@@ -21,7 +21,7 @@ from .errors import error_of_status
 from .facts import MessageFacts, read_message
 from .passing import without_foreign_proofs
 from .texts import AnthropicTexts
-from .translation.answers import read_answer, write_answer, write_fault
+from .translation.answers import has_image, read_answer, write_answer, write_fault
 from .translation.event_reader import event_reader
 from .translation.event_writer import MessageEventWriter
 from .translation.request_reader import read_request
@@ -55,6 +55,7 @@ class AnthropicMessages(BaseDialect):
     write_answer = staticmethod(write_answer)
     write_fault = staticmethod(write_fault)
     event_reader = staticmethod(event_reader)
+    has_image = staticmethod(has_image)
     read_request_content = staticmethod(read_request_content)
     read_messages = staticmethod(read_messages)
 

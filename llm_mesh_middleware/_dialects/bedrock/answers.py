@@ -8,7 +8,7 @@ import msgspec
 
 from ..._core.conversation.answer import Answer, FinishReason
 from ..._core.conversation.fault import ProviderFault
-from ..._core.conversation.parts import Part, Proof, Reasoning, Text, ToolCall
+from ..._core.conversation.parts import Image, Part, Proof, Reasoning, Text, ToolCall
 from ..._core.conversation.writing import Stamp
 from ..._core.values.headers import Headers
 from ..._core.values.usage import Usage
@@ -20,7 +20,18 @@ from ..objects import read_object
 from ..translation.proofs import BEDROCK, own_proof
 from ..translation.texts import called_with
 
-__all__ = ["ConverseUsage", "finish_of", "read_answer", "read_fault"]
+__all__ = [
+    "LOST_IMAGE",
+    "ConverseUsage",
+    "ImageBlock",
+    "finish_of",
+    "made_image",
+    "read_answer",
+    "read_fault",
+]
+
+# The name of an image that cannot be had: it was blocked, or is in a bucket.
+LOST_IMAGE = "response.image"
 
 _FINISHES: dict[str, FinishReason] = {
     **FINISHES,
@@ -69,11 +80,26 @@ class _Citations(msgspec.Struct):
     content: list[_Cited] | None = None
 
 
+class ImageSource(msgspec.Struct, gc=False):
+    """Where the bytes of an image are: base64, or elsewhere."""
+
+    bytes: str | None = None
+
+
+class ImageBlock(msgspec.Struct, gc=False):
+    """An image, or the beginning or a piece of one."""
+
+    format: str = ""
+    source: ImageSource | None = None
+
+
 class _Block(msgspec.Struct, rename="camel"):
     text: str | None = None
     tool_use: _ToolUse | None = None
     reasoning_content: _Reasoning | None = None
     citations_content: _Citations | None = None
+    image: ImageBlock | None = None
+    audio: object = None
 
 
 class _Message(msgspec.Struct):
@@ -102,16 +128,18 @@ def read_answer(body: bytes, stamp: Stamp) -> Answer:
     answer = _decode(body)
     if answer is None or answer.output is None or answer.output.message is None:
         raise UpstreamProtocolError("answered without a message")
-    parts = tuple(_parts(answer.output.message.content, stamp))
+    lost: dict[str, None] = {}
+    parts = tuple(_parts(answer.output.message.content, stamp, lost))
     has_calls = any(isinstance(part, ToolCall) for part in parts)
     return Answer(
         parts=parts,
         finish=finish_of(answer.stop_reason, has_calls=has_calls),
         usage=None if answer.usage is None else answer.usage.counted(),
+        lost=tuple(lost),
     )
 
 
-def _parts(blocks: list[_Block], stamp: Stamp) -> Iterator[Part]:
+def _parts(blocks: list[_Block], stamp: Stamp, lost: dict[str, None]) -> Iterator[Part]:
     for number, block in enumerate(blocks):
         if block.text:
             yield Text(block.text)
@@ -125,6 +153,19 @@ def _parts(blocks: list[_Block], stamp: Stamp) -> Iterator[Part]:
             text = "".join(cited.text for cited in block.citations_content.content or ())
             if text:
                 yield Text(text)
+        elif block.image is not None:
+            source = block.image.source
+            if source is None or not source.bytes:
+                lost[LOST_IMAGE] = None
+            else:
+                yield made_image(block.image.format, source.bytes)
+        elif block.text is None:
+            lost["response.block" if block.audio is None else "response.audio"] = None
+
+
+def made_image(format: str, data: str) -> Image:
+    """Return an image that a model has made."""
+    return Image(f"image/{format}", data)
 
 
 def _reasoning(block: _Reasoning) -> Reasoning:

@@ -1,9 +1,9 @@
 """Reads the frames of ConverseStream as deltas.
 
 messageStart ──► Start
-contentBlockStart ──► ToolStart; text and reasoning begin without it
-contentBlockDelta ──► the deltas of that block; its index is a call's key
-contentBlockStop ──► ToolEnd, ReasoningEnd
+contentBlockStart ──► ToolStart; text and reasoning begin without it; the format of an image
+contentBlockDelta ──► the deltas of that block; its index is a call's key; a piece of an image
+contentBlockStop ──► ToolEnd, ReasoningEnd, Image
 messageStop ──► its reason is kept
 metadata, or the end of the bytes after a messageStop ──► usage, Finish, End
 an exception, an error, or what is not a frame ──► Failed, and nothing after it
@@ -20,6 +20,7 @@ from ..._core.conversation.answer import (
     End,
     Failed,
     Finish,
+    Lost,
     ReasoningDelta,
     ReasoningEnd,
     Start,
@@ -35,7 +36,8 @@ from ..._core.http.eventstream import Frame, FrameCutter, FrameError
 from ...exceptions import UpstreamProtocolError
 from ..aws_exceptions import frame_fault
 from ..translation.proofs import BEDROCK, own_proof
-from .answers import ConverseUsage, finish_of
+from .answers import LOST_IMAGE, ConverseUsage, ImageBlock, finish_of, made_image
+from .base64_pieces import joined_base64
 
 __all__ = ["ConverseEventReader"]
 
@@ -47,6 +49,7 @@ class _ToolUseStart(msgspec.Struct, rename="camel", gc=False):
 
 class _Start(msgspec.Struct, rename="camel", gc=False):
     tool_use: _ToolUseStart | None = None
+    image: ImageBlock | None = None
 
 
 class _ToolUseDelta(msgspec.Struct, gc=False):
@@ -63,6 +66,7 @@ class _Delta(msgspec.Struct, rename="camel", gc=False):
     text: str | None = None
     tool_use: _ToolUseDelta | None = None
     reasoning_content: _ReasoningDelta | None = None
+    image: ImageBlock | None = None
 
 
 class _Event(msgspec.Struct, rename="camel", gc=False):
@@ -79,13 +83,14 @@ _decode = msgspec.json.Decoder(_Event).decode
 class ConverseEventReader:
     """Reads one stream."""
 
-    __slots__ = ("_calls", "_cutter", "_is_over", "_reason", "_signatures", "_stamp")
+    __slots__ = ("_calls", "_cutter", "_images", "_is_over", "_reason", "_signatures", "_stamp")
 
     def __init__(self, stamp: Stamp) -> None:
         self._stamp = stamp
         self._cutter = FrameCutter()
         self._calls: set[int] = set()
         self._signatures: dict[int, str] = {}  # of blocks of reasoning that are open
+        self._images: dict[int, tuple[str, list[str]]] = {}  # formats, and pieces of base64
         self._reason: str | None = None
         self._is_over = False
 
@@ -120,16 +125,15 @@ class ConverseEventReader:
                 if event.delta is not None:
                     self._read_delta(index, event.delta, deltas)
             case "contentBlockStart":
-                if event.start is not None and event.start.tool_use is not None:
-                    call = event.start.tool_use
-                    self._calls.add(index)
-                    id = call.tool_use_id or self._stamp.id("tooluse_", index)
-                    deltas.append(ToolStart(index, id, call.name))
+                if event.start is not None:
+                    self._read_start(index, event.start, deltas)
             case "contentBlockStop":
                 if index in self._signatures:
                     self._end_reasoning(index, deltas)
                 elif index in self._calls:
                     deltas.append(ToolEnd(index))
+                elif index in self._images:
+                    self._end_image(index, deltas)
             case "messageStart":
                 deltas.append(Start())
             case "messageStop":
@@ -139,6 +143,15 @@ class ConverseEventReader:
                 if event.usage is not None:
                     deltas.append(event.usage.counted())
                 self._end(deltas)
+
+    def _read_start(self, index: int, start: _Start, deltas: list[Delta]) -> None:
+        if start.tool_use is not None:
+            call = start.tool_use
+            self._calls.add(index)
+            id = call.tool_use_id or self._stamp.id("tooluse_", index)
+            deltas.append(ToolStart(index, id, call.name))
+        elif start.image is not None:
+            self._images[index] = (start.image.format, [])
 
     def _read_delta(self, index: int, delta: _Delta, deltas: list[Delta]) -> None:
         if delta.text:
@@ -156,6 +169,16 @@ class ConverseEventReader:
                 deltas.append(ReasoningDelta(thought.text))
             known = self._signatures.get(index, "")
             self._signatures[index] = known + (thought.signature or "")
+        elif delta.image is not None:
+            source = delta.image.source
+            _, pieces = self._images.setdefault(index, ("png", []))
+            if source is not None and source.bytes:
+                pieces.append(source.bytes)
+
+    def _end_image(self, index: int, deltas: list[Delta]) -> None:
+        format, pieces = self._images.pop(index)
+        data = joined_base64(pieces)
+        deltas.append(made_image(format, data) if data else Lost(LOST_IMAGE))
 
     def _end_reasoning(self, index: int, deltas: list[Delta]) -> None:
         deltas.append(ReasoningEnd(own_proof(BEDROCK, self._signatures.pop(index))))
@@ -167,6 +190,8 @@ class ConverseEventReader:
         self._is_over = True
         for index in list(self._signatures):
             self._end_reasoning(index, deltas)
+        for index in list(self._images):
+            self._end_image(index, deltas)
         deltas.append(Finish(finish_of(self._reason, has_calls=bool(self._calls))))
         deltas.append(End())
 

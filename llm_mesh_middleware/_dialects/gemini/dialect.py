@@ -23,7 +23,7 @@ from .facts import GeminiFacts, read_response
 from .passing import without_foreign_proofs
 from .texts import GeminiTexts
 from .transformer import EVENTS, GeminiTransformer
-from .translation.answers import read_answer, write_answer, write_fault
+from .translation.answers import has_image, read_answer, write_answer, write_fault
 from .translation.event_reader import event_reader
 from .translation.event_writer import ContentEventWriter
 from .translation.request_reader import read_request
@@ -59,6 +59,7 @@ class Gemini(BaseDialect):
     write_answer = staticmethod(write_answer)
     write_fault = staticmethod(write_fault)
     event_reader = staticmethod(event_reader)
+    has_image = staticmethod(has_image)
     read_request_content = staticmethod(read_request_content)
     read_messages = staticmethod(read_messages)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..._core.conversation.content import Message
+from ..._core.conversation.parts import Image
 from ..._core.conversation.request import Conversation
 from ..._core.conversation.sides import EventWriter
 from ..._core.conversation.writing import Stamp
@@ -94,6 +95,10 @@ class OpenAIChat(BaseDialect):
     def read_request(self, request: ClientRequest) -> Conversation:
         """Return a request in the neutral form."""
         return read_request(request.fields)
+
+    def has_image(self, image: Image) -> bool:
+        """Return whether `images` can hold an image."""
+        return bool(image.data or image.url)
 
     def event_writer(self, conversation: Conversation, stamp: Stamp) -> EventWriter:
         """Return the writer of one stream."""

@@ -27,6 +27,7 @@ from .texts import ResponsesTexts
 from .translation.answers import has_failed, read_answer, write_answer
 from .translation.event_reader import event_reader
 from .translation.event_writer import ResponseEventWriter
+from .translation.hosted_items import has_image
 from .translation.request_reader import read_request
 from .translation.request_writer import write_request
 
@@ -47,6 +48,7 @@ class OpenAIResponses(BaseDialect):
     write_answer = staticmethod(write_answer)
     write_fault = staticmethod(write_fault)
     event_reader = staticmethod(event_reader)
+    has_image = staticmethod(has_image)
     texts = ResponsesTexts()
     answers = ResponsesAnswers()
 

@@ -17,6 +17,7 @@ from ..._core.conversation.answer import (
     Finish,
     FinishReason,
     LogprobsDelta,
+    Lost,
     ReasoningDelta,
     Start,
     TextDelta,
@@ -24,6 +25,7 @@ from ..._core.conversation.answer import (
     Usage,
 )
 from ..._core.conversation.fault import ProviderFault
+from ..._core.conversation.parts import Image
 from ..._core.conversation.sides import EventReader, EventWriter
 from ..._core.dialect import WholeAnswer
 from ..._core.http.decoding import DecodingError, StreamDecoder
@@ -32,7 +34,7 @@ from ...exceptions import AnswerableError, StreamInterrupted, UpstreamProtocolEr
 from .events import BrokenStream
 from .whole import Accumulator
 
-__all__ = ["REASONS", "TranslatingRelay"]
+__all__ = ["LOST_IMAGE", "REASONS", "TranslatingRelay"]
 
 # The neutral reasons, in the terms of OpenTelemetry's examples.
 REASONS: dict[FinishReason | None, str | None] = {
@@ -44,6 +46,9 @@ REASONS: dict[FinishReason | None, str | None] = {
     None: None,
 }
 
+
+# The name of an image that the client's dialect has no place for.
+LOST_IMAGE = "response.image"
 
 # Deltas without facts about the whole answer; nearly all deltas are of these types.
 _WITHOUT_FACTS = frozenset((TextDelta, ReasoningDelta, ToolArguments))
@@ -59,6 +64,7 @@ class TranslatingRelay:
         writer: EventWriter,
         *,
         refuse: Callable[[ProviderFault], WholeAnswer],
+        has_image: Callable[[Image], bool],
         decoder: StreamDecoder | None = None,
         keep: Callable[[Accumulator], bytes | None] | None = None,
     ) -> None:
@@ -69,6 +75,7 @@ class TranslatingRelay:
             reader: Reads the provider's bytes.
             writer: Writes the client's events.
             refuse: Makes a whole response of an error that the stream begins with.
+            has_image: Returns whether the client's dialect can have an image.
             decoder: Decompresses the stream.
             keep: Writes the answer as a whole, for a record of its content.
         """
@@ -76,6 +83,7 @@ class TranslatingRelay:
         self._reader = reader
         self._writer = writer
         self._refuse = refuse
+        self._has_image = has_image
         self._decoder = decoder
         self._keep = keep
         self._kept = Accumulator() if keep is not None else None
@@ -83,6 +91,7 @@ class TranslatingRelay:
         self._usage: Usage | None = None
         self._finish: FinishReason | None = None
         self._has_ended = False
+        self._lost: tuple[str, ...] = ()
         self.events = 0
         self.has_event = False
         self.refusal: WholeAnswer | None = None
@@ -104,6 +113,7 @@ class TranslatingRelay:
             usage=self._usage,
             events=self.events,
             body=body,
+            dropped=self._lost,
         )
 
     def feed(self, data: bytes, /) -> bytes:
@@ -191,6 +201,14 @@ class TranslatingRelay:
             self._has_ended = True
         elif isinstance(delta, Failed):
             self.error = UpstreamProtocolError(f"{self._host} sent an error")
+        elif isinstance(delta, Lost):
+            self._lose(delta.name)
+        elif isinstance(delta, Image) and not self._has_image(delta):
+            self._lose(LOST_IMAGE)
+
+    def _lose(self, name: str) -> None:
+        if name not in self._lost:
+            self._lost = (*self._lost, name)
 
     def _break(self, what: str) -> bytes:
         self._has_ended = False

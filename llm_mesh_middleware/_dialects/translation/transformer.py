@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from ..._core.conversation.answer import Answer, Failed
 from ..._core.conversation.fault import ProviderFault
+from ..._core.conversation.parts import Image
 from ..._core.conversation.sides import ClientSide, ProviderSide
 from ..._core.conversation.writing import DialectOptions, Stamp
 from ..._core.dialect import (
@@ -49,7 +50,7 @@ from ..same.fields import (
 )
 from .headers import client_fields, provider_fields
 from .proofs import ProofMemory, RememberingReader
-from .relay import REASONS, TranslatingRelay
+from .relay import LOST_IMAGE, REASONS, TranslatingRelay
 from .whole import Accumulator, deltas_of
 
 __all__ = ["TranslatingTransformer", "Translation"]
@@ -224,6 +225,7 @@ class TranslatingTransformer:
             reader,
             self._client.event_writer(self._conversation, self._stamp),
             refuse=lambda fault: self._fault_answer(headers, fault),
+            has_image=self._client.has_image,
             decoder=self._decoder(head),
             keep=self._kept if self._keeps_content else None,
         )
@@ -241,6 +243,15 @@ class TranslatingTransformer:
         """Return an answer in the form that the client requested."""
         if self._memory is not None:
             self._memory.keep(self._consumer, answer.parts)
+        lost, parts = answer.lost, answer.parts
+        for other in answer.others:
+            parts += other.parts
+        for part in parts:
+            if part.__class__ is Image and not self._client.has_image(part):
+                lost = (*lost, LOST_IMAGE)
+        if lost:
+            lost = tuple(dict.fromkeys(lost))
+            headers = self._client_headers(head, lost)
         whole = self._client.write_answer(answer, self._conversation, self._stamp)
         summary = AnswerSummary(
             id=answer.id or None,
@@ -249,6 +260,7 @@ class TranslatingTransformer:
             finish_reasons=(REASONS[answer.finish],),
             usage=answer.usage,
             body=whole if self._keeps_content else None,
+            dropped=lost,
         )
         body, media = whole, JSON
         if self.wants_stream:
@@ -293,11 +305,14 @@ class TranslatingTransformer:
             provider_status=fault.status,
         )
 
-    def _client_headers(self, head: ResponseHead) -> RawFields:
-        """Return the provider's fields that describe the response, under the client's names."""
+    def _client_headers(self, head: ResponseHead, lost: tuple[str, ...] = ()) -> RawFields:
+        """Return the provider's fields that describe the response, under the client's names.
+
+        `lost` names what of the response is dropped; of a stream that is not known yet.
+        """
         fields = client_fields(head, self._client.request_id_field)
-        if self.dropped:
-            named = ", ".join(self.dropped).encode("ascii", "replace")[:_MAX_HEADER]
+        if self.dropped or lost:
+            named = ", ".join((*self.dropped, *lost)).encode("ascii", "replace")[:_MAX_HEADER]
             fields.append((b"x-llm-mesh-dropped", named))
         return fields
 

@@ -11,6 +11,7 @@ from ..._core.conversation.answer import (
     End,
     Finish,
     LogprobsDelta,
+    Lost,
     ReasoningDelta,
     ReasoningEnd,
     RefusalDelta,
@@ -23,6 +24,7 @@ from ..._core.conversation.answer import (
 )
 from ..._core.conversation.parts import (
     Citation,
+    Image,
     Part,
     Proof,
     Reasoning,
@@ -44,6 +46,7 @@ class Accumulator:
         self._finish: Finish | None = None
         self._usage: Usage | None = None
         self._logprobs: list[TokenLogprob] = []
+        self._lost: dict[str, None] = {}
 
     def add(self, deltas: Iterable[Delta]) -> None:
         """Take deltas, in their order."""
@@ -72,6 +75,10 @@ class Accumulator:
                     self._finish = delta
                 case LogprobsDelta(tokens):
                     self._logprobs += tokens
+                case Image():
+                    self._parts.append(_Open("image", whole=delta))
+                case Lost(name):
+                    self._lost[name] = None
                 case Usage():
                     self._usage = delta.after(self._usage)
                 case _:
@@ -89,6 +96,7 @@ class Accumulator:
             stop_sequence=None if finish is None else finish.stop_sequence,
             usage=self._usage,
             logprobs=tuple(self._logprobs),
+            lost=tuple(self._lost),
         )
 
     def _last(self, kind: str) -> _Open:
@@ -105,13 +113,18 @@ class Accumulator:
 
 
 class _Open:
-    """A part that may grow."""
+    """A part that may grow, unless it comes as a `whole`."""
 
-    __slots__ = ("citations", "is_closed", "is_redacted", "kind", "pieces", "proof", "start")
+    __slots__ = (
+        *("citations", "is_closed", "is_redacted", "kind", "pieces", "proof", "start", "whole"),
+    )
 
-    def __init__(self, kind: str, start: ToolStart | None = None) -> None:
+    def __init__(
+        self, kind: str, start: ToolStart | None = None, *, whole: Part | None = None
+    ) -> None:
         self.kind = kind
         self.start = start
+        self.whole = whole
         self.pieces: list[str] = []
         self.citations: list[Citation] = []
         self.proof: Proof | None = None
@@ -119,6 +132,8 @@ class _Open:
         self.is_closed = False
 
     def made(self) -> Part:
+        if self.whole is not None:
+            return self.whole
         text, start = "".join(self.pieces), self.start
         if start is not None:
             return ToolCall(start.id, start.name, text, start.is_custom, start.proof)
@@ -148,8 +163,11 @@ def deltas_of(answer: Answer) -> Iterator[Delta]:
             case ToolCall():
                 yield ToolStart(key, part.id, part.name, part.is_custom, part.proof)
                 yield ToolArguments(key, part.arguments)
+            case Image():
+                yield part
             case _:
                 pass
+    yield from map(Lost, answer.lost)
     if answer.usage is not None:
         yield answer.usage
     if answer.finish is not None:

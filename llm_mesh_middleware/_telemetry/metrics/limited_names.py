@@ -58,7 +58,7 @@ class ModelNames:
 
 
 class FieldNames:
-    """Names of fields that were dropped from requests."""
+    """Names of fields that were dropped from requests, and of parts from responses."""
 
     def __init__(self) -> None:
         self._names = _LimitedNames(100, 64)

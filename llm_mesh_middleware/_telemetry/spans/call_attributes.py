@@ -103,8 +103,9 @@ def end_attributes(progress: CallProgress, ending: Ending) -> dict[str, Attribut
             found[semconv.IS_FALLBACK] = True
         if last.added_usage:
             found[semconv.USAGE_INJECTED] = True
-        if last.dropped:
-            found[semconv.DROPPED] = last.dropped
+        summary = progress.summary
+        if dropped := last.dropped if summary is None else last.dropped + summary.dropped:
+            found[semconv.DROPPED] = dropped
     if sent_at is not None:
         found[semconv.OVERHEAD] = sent_at - progress.started_at
     if ending.status is not None:

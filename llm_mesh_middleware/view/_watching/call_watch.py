@@ -141,6 +141,8 @@ class CallWatch(Observation):
 
     def summarised(self, summary: AnswerSummary) -> None:
         self._events = summary.events
+        if summary.dropped and self._served is not None:
+            self._served.dropped += summary.dropped
 
     def ended(self, status: int | None, error: BaseException | None, usage: Usage | None) -> None:
         hub, now = self._hub, self._hub.clock()

@@ -288,12 +288,16 @@ class AttemptSequence(PerCall):
         summary = outcome.summary
         if summary is not None:
             observation.summarised(summary)
+            if summary.dropped:
+                attempt.log_dropped(summary.dropped)
         observation.ended(outcome.status, None, None if summary is None else summary.usage)
         return Reply(outcome.status, headers, outcome.body)
 
     def _conclude(self, attempt: Attempt, summary: AnswerSummary) -> None:
         """Bill the attempt and record the response at the end of a stream."""
         attempt.bill(summary)
+        if summary.dropped:
+            attempt.log_dropped(summary.dropped)
         if summary.id is not None and self._context.operation.continues_by:
             provider, now = attempt.upstream.identity, self._context.clock()
             self._affinity.note(self._context.route, summary.id, provider, now)

@@ -11,6 +11,7 @@ from ...._core.conversation.answer import Answer, FinishReason
 from ...._core.conversation.fault import ErrorBody, FaultKind, ProviderFault
 from ...._core.conversation.parts import (
     Citation,
+    Image,
     Part,
     Proof,
     Reasoning,
@@ -32,6 +33,8 @@ from ..usage import MessageUsage
 
 __all__ = [
     "FINISHES",
+    "has_image",
+    "lost_name",
     "read_answer",
     "stop_reason",
     "reply_model",
@@ -100,6 +103,27 @@ class _Message(msgspec.Struct):
 _decode = LenientDecoder(_Message)
 
 
+# Blocks of tools that run at the provider, by which what is lost is named.
+_LOST = frozenset(
+    (
+        *("bash_code_execution_tool_result", "code_execution_tool_result", "container_upload"),
+        *("mcp_tool_result", "mcp_tool_use", "server_tool_use"),
+        *("text_editor_code_execution_tool_result", "tool_search_tool_result"),
+        *("web_fetch_tool_result", "web_search_tool_result"),
+    )
+)
+
+
+def lost_name(type: str) -> str:
+    """Return the name of what is lost with a block of a type."""
+    return f"response.{type if type in _LOST else 'block'}"
+
+
+def has_image(image: Image) -> bool:
+    """Return False: a turn of the assistant has no images here."""
+    return False
+
+
 def read_answer(body: bytes, stamp: Stamp) -> Answer:
     """Return a message in the neutral form.
 
@@ -109,7 +133,8 @@ def read_answer(body: bytes, stamp: Stamp) -> Answer:
     message = _decode(body)
     if message is None or message.content is None:
         raise UpstreamProtocolError("answered without a message")
-    parts = tuple(_parts(message.content, stamp))
+    lost: dict[str, None] = {}
+    parts = tuple(_parts(message.content, stamp, lost))
     finish = FINISHES.get(message.stop_reason, "stop") if message.stop_reason else None
     return Answer(
         id=message.id or "",
@@ -118,14 +143,16 @@ def read_answer(body: bytes, stamp: Stamp) -> Answer:
         finish=finish,
         stop_sequence=message.stop_sequence,
         usage=None if message.usage is None else message.usage.counted(),
+        lost=tuple(lost),
     )
 
 
-def _parts(blocks: list[_Block], stamp: Stamp) -> Iterator[Part]:
+def _parts(blocks: list[_Block], stamp: Stamp, lost: dict[str, None]) -> Iterator[Part]:
     for number, block in enumerate(blocks):
         match block.type:
-            case "text" if block.text:
-                yield Text(block.text, citations=tuple(_citations(block)))
+            case "text":
+                if block.text:
+                    yield Text(block.text, citations=tuple(_citations(block)))
             case "thinking":
                 yield Reasoning(block.thinking or "", own_proof(ANTHROPIC, block.signature))
             case "redacted_thinking":
@@ -133,6 +160,8 @@ def _parts(blocks: list[_Block], stamp: Stamp) -> Iterator[Part]:
             case "tool_use":
                 id = block.id or stamp.id("toolu_", number)
                 yield ToolCall(id, block.name or "", called_with(block.input))
+            case _:
+                lost[lost_name(block.type)] = None
 
 
 def _citations(block: _Block) -> Iterator[Citation]:

@@ -4,7 +4,7 @@ message_start ──► Start, with the usage of the input
 content_block_start / _delta / _stop ──► the deltas of that block; its index is a call's key
 message_delta ──► the usage is updated; its stop_reason is kept
 message_stop, or the end of the bytes after a stop_reason ──► Finish, End
-ping, and unknown events ──► nothing
+ping, and unknown events ──► nothing; unknown blocks ──► Lost
 error ──► Failed, and nothing after it
 """
 
@@ -18,6 +18,7 @@ from ...._core.conversation.answer import (
     End,
     Failed,
     Finish,
+    Lost,
     ReasoningDelta,
     ReasoningEnd,
     Start,
@@ -34,7 +35,7 @@ from ...translation.events import ServerSentReader
 from ...translation.faults import fault_of
 from ...translation.proofs import ANTHROPIC, own_proof
 from ..usage import MessageUsage
-from .answers import FINISHES
+from .answers import FINISHES, lost_name
 
 __all__ = ["event_reader"]
 
@@ -143,8 +144,9 @@ class MessageEventReader:
     def _start_block(self, index: int, block: _Block, deltas: list[Delta]) -> None:
         self._types[index] = block.type
         match block.type:
-            case "text" if block.text:
-                deltas.append(TextDelta(block.text))
+            case "text":
+                if block.text:
+                    deltas.append(TextDelta(block.text))
             case "thinking":
                 self._signature = [block.signature or ""]
                 if block.thinking:
@@ -157,6 +159,8 @@ class MessageEventReader:
                 if block.input:  # some servers send it whole
                     text = msgspec.json.encode(block.input).decode()
                     deltas.append(ToolArguments(index, text))
+            case _:
+                deltas.append(Lost(lost_name(block.type)))
 
     def _read_delta(self, index: int, delta: _Delta, deltas: list[Delta]) -> None:
         match delta.type:

@@ -11,12 +11,13 @@ from ...._core.conversation.answer import (
     Alternative,
     Answer,
     FinishReason,
+    Lost,
     TokenLogprob,
     Usage,
 )
 from ...._core.conversation.fault import ErrorBody, ProviderFault
+from ...._core.conversation.parts import Image, Proof, Reasoning, Refusal, Text, ToolCall
 from ...._core.conversation.parts import Part as NeutralPart
-from ...._core.conversation.parts import Reasoning, Refusal, Text, ToolCall
 from ...._core.conversation.request import Conversation
 from ...._core.conversation.writing import Stamp
 from ....exceptions import UpstreamProtocolError
@@ -28,11 +29,22 @@ from ..errors import error_object
 from ..finishes import FINISHES
 from ..logprobs import read_tokens, write_tokens
 from ..usage import write_usage
+from .contents import write_image
 from .request_reader import IN_ARRAY
 from .shapes import Candidate, Part, Response
-from .signatures import write_signature
+from .signatures import standard_base64, write_signature
 
-__all__ = ["finish_of", "read_answer", "write_answer", "write_call", "write_event", "write_fault"]
+__all__ = [
+    "DRAFT",
+    "finish_of",
+    "has_image",
+    "read_medium",
+    "read_answer",
+    "write_answer",
+    "write_call",
+    "write_event",
+    "write_fault",
+]
 
 # Finish reasons of answers that look complete, but are not.
 _MALFORMED = frozenset(
@@ -53,6 +65,31 @@ _REASONS: dict[FinishReason, str] = {
 _MOST_PARTS = 4096
 # A status that only one vendor uses, and the usual one.
 _OVERLOADED, _UNAVAILABLE = 529, 503
+
+# The name of an image among the thoughts, which comes again if the model keeps it.
+DRAFT = "response.draft"
+
+# The kinds of media types, by which what is lost is named.
+_KINDS = frozenset(("audio", "image", "video"))
+
+
+def has_image(image: Image) -> bool:
+    """Return whether a content can have an image."""
+    return bool(image.data or image.url)
+
+
+def read_medium(part: Part, proof: Proof | None) -> Image | Lost | None:
+    """Return the image in a part, or the name of what is lost with it; None if it has neither."""
+    blob = part.inline_data or part.file_data
+    if blob is None:
+        has_code = part.executable_code is not None or part.code_execution_result is not None
+        return Lost("response.code") if has_code else None
+    kind = blob.mime_type.partition("/")[0]
+    if kind == "image" and (blob.data or blob.file_uri):
+        data = standard_base64(blob.data)
+        return Image(blob.mime_type, data, blob.file_uri, proof=proof)
+    return Lost(f"response.{kind if kind in _KINDS else 'file'}")
+
 
 _decode = LenientDecoder(Response)
 
@@ -89,21 +126,25 @@ def read_answer(body: bytes, stamp: Stamp) -> Answer:
             raise UpstreamProtocolError("answered without a candidate")
         answer.finish = "refused"
         return answer
+    lost: dict[str, None] = {}
     first, *others = (
-        _read_candidate(candidate, stamp, index)
+        _read_candidate(candidate, stamp, index, lost)
         for index, candidate in enumerate(response.candidates)
     )
     answer.parts, answer.finish, answer.logprobs = first.parts, first.finish, first.logprobs
-    answer.others = tuple(others)
+    answer.others, answer.lost = tuple(others), tuple(lost)
     return answer
 
 
-def _read_candidate(candidate: Candidate, stamp: Stamp, index: int) -> Alternative:
+def _read_candidate(
+    candidate: Candidate, stamp: Stamp, index: int, lost: dict[str, None]
+) -> Alternative:
     if not candidate.finish_reason:
         raise UpstreamProtocolError("answered without a reason to end")
     content = candidate.content
     # Calls of all candidates have ids of their own.
-    parts = tuple(_parts((content and content.parts) or [], stamp, index * _MOST_PARTS))
+    given = (content and content.parts) or []
+    parts = tuple(_parts(given, stamp, index * _MOST_PARTS, lost))
     has_calls = any(isinstance(part, ToolCall) for part in parts)
     return Alternative(
         parts=parts,
@@ -112,7 +153,9 @@ def _read_candidate(candidate: Candidate, stamp: Stamp, index: int) -> Alternati
     )
 
 
-def _parts(parts: list[Part], stamp: Stamp, first: int) -> Iterator[NeutralPart]:
+def _parts(
+    parts: list[Part], stamp: Stamp, first: int, lost: dict[str, None]
+) -> Iterator[NeutralPart]:
     for number, part in enumerate(parts, first):
         proof = own_proof(GEMINI, part.thought_signature)
         if part.function_call is not None:
@@ -120,7 +163,15 @@ def _parts(parts: list[Part], stamp: Stamp, first: int) -> Iterator[NeutralPart]
             id = call.id or stamp.id("call_", number)
             yield ToolCall(id, call.name, called_with(call.args), proof=proof)
         elif part.thought:
-            yield Reasoning(part.text or "", proof)
+            if part.text or proof is not None:
+                yield Reasoning(part.text or "", proof)
+            if part.inline_data is not None:
+                lost[DRAFT] = None
+        elif part.text is None and (medium := read_medium(part, proof)) is not None:
+            if isinstance(medium, Image):
+                yield medium
+            else:
+                lost[medium.name] = None
         else:
             if proof is not None:
                 yield Reasoning("", proof)
@@ -212,3 +263,5 @@ def _written_parts(parts: Sequence[NeutralPart], finish: FinishReason) -> Iterat
                 yield {"text": part.text, "thought": True} | signature
             case ToolCall():
                 yield write_call(part, finish)
+            case Image():
+                yield write_image(part)

@@ -34,9 +34,9 @@ from ...translation.texts import (
     text_of,
     without_none,
 )
-from .signatures import STAND_IN
+from .signatures import STAND_IN, write_signature
 
-__all__ = ["RESOLUTIONS", "ContentWriter"]
+__all__ = ["RESOLUTIONS", "ContentWriter", "write_image"]
 
 # The detail of images -> its value here.
 RESOLUTIONS = {"high": "MEDIA_RESOLUTION_HIGH", "low": "MEDIA_RESOLUTION_LOW"}
@@ -122,9 +122,7 @@ class ContentWriter:
 
     def _image(self, image: Image) -> Block:
         self._losses.refuse_file(image.file_id)
-        if image.url:
-            return _file(image.url, image.media_type)
-        return _inline(image.media_type, image.data)
+        return write_image(image)
 
     def _document(self, document: Document) -> Block:
         self._losses.refuse_file(document.file_id)
@@ -156,9 +154,19 @@ def _thought(part: Reasoning) -> Block | None:
     return {"text": part.text, "thought": True, "thoughtSignature": part.proof.value}
 
 
-def _inline(media_type: str, data: str) -> Block:
+def write_image(image: Image) -> Block:
+    """Return an image as a part."""
+    made = (
+        _file(image.url, image.media_type) if image.url else _inline(image.media_type, image.data)
+    )
+    return made | write_signature(image.proof)
+
+
+def _inline(media_type: str, data: str) -> dict[str, Any]:
+    """Return base64 data as a part."""
     return {"inlineData": {"mimeType": media_type, "data": msgspec.Raw(msgspec.json.encode(data))}}
 
 
-def _file(url: str, media_type: str) -> Block:
+def _file(url: str, media_type: str) -> dict[str, Any]:
+    """Return the file behind a URL as a part."""
     return {"fileData": without_none(fileUri=url, mimeType=media_type or None)}

@@ -16,6 +16,7 @@ from ...._core.conversation.answer import (
     Failed,
     Finish,
     LogprobsDelta,
+    Lost,
     ReasoningDelta,
     ReasoningEnd,
     Start,
@@ -33,7 +34,7 @@ from ...translation.faults import fault_of
 from ...translation.proofs import GEMINI, own_proof
 from ...translation.texts import called_with
 from ..logprobs import read_tokens
-from .answers import finish_of
+from .answers import DRAFT, finish_of, read_medium
 from .shapes import Part, Response
 
 __all__ = ["event_reader"]
@@ -111,6 +112,11 @@ class GeminiEventReader:
             if proof is not None:
                 self._is_thinking = True
                 self._end_thinking(proof, deltas)
+            if part.inline_data is not None:
+                deltas.append(Lost(DRAFT))
+        elif part.text is None and (medium := read_medium(part, proof)) is not None:
+            self._end_thinking(None, deltas)
+            deltas.append(medium)
         else:
             if proof is not None:  # proves the thinking before this text
                 self._is_thinking = True

@@ -33,13 +33,14 @@ from ...._core.conversation.answer import (
     ToolStart,
     Usage,
 )
-from ...._core.conversation.parts import ToolCall
+from ...._core.conversation.parts import Image, ToolCall
 from ...._core.conversation.writing import Stamp
 from ...._core.http.sse import make_event
 from ....exceptions import AnswerableError
 from ...translation.texts import json_object
 from ..errors import error_object
 from .answers import write_call, write_event, write_fault
+from .contents import write_image
 from .signatures import write_signature
 
 __all__ = ["ContentEventWriter"]
@@ -94,6 +95,8 @@ class ContentEventWriter:
                 # What is not whole may have been cut off by the limit of tokens.
                 if key in self._calls and json_object("".join(self._calls[key][1])) is not None:
                     self._end_call(key, "stop", out)
+            case Image():
+                out.append(self._event([write_image(delta)]))
             case LogprobsDelta(tokens):
                 self._logprobs += tokens
             case Start():

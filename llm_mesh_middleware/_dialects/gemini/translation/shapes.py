@@ -7,6 +7,7 @@ import msgspec
 from ..usage import GeminiUsage
 
 __all__ = [
+    "Blob",
     "Candidate",
     "Content",
     "Feedback",
@@ -26,6 +27,14 @@ class FunctionCall(msgspec.Struct, gc=False):
     args: msgspec.Raw = msgspec.Raw(b"{}")
 
 
+class Blob(msgspec.Struct, rename="camel", gc=False):
+    """A file, as base64 data or behind a URI."""
+
+    mime_type: str = ""
+    data: str = ""
+    file_uri: str = ""
+
+
 class Part(msgspec.Struct, rename="camel", gc=False):
     """A part of the model's content."""
 
@@ -33,6 +42,10 @@ class Part(msgspec.Struct, rename="camel", gc=False):
     thought: bool | None = None
     thought_signature: str | None = None
     function_call: FunctionCall | None = None
+    inline_data: Blob | None = None
+    file_data: Blob | None = None
+    executable_code: object = None
+    code_execution_result: object = None
 
 
 class Content(msgspec.Struct, gc=False):

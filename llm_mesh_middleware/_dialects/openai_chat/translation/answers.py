@@ -8,24 +8,25 @@ from typing import Any
 import msgspec
 
 from ...._core.conversation.answer import Alternative, Answer, FinishReason, TokenLogprob
-from ...._core.conversation.parts import Citation, Part, Proof, Reasoning, Refusal, Text, ToolCall
+from ...._core.conversation.parts import Citation, Image, Part, Reasoning, Refusal, Text, ToolCall
 from ...._core.conversation.request import Conversation
 from ...._core.conversation.writing import Stamp
 from ...._core.values.usage import Usage
 from ....exceptions import UpstreamProtocolError
 from ...lenient import LenientDecoder
 from ...openai.logprobs import TokenMember, read_tokens, write_tokens
-from ...translation.proofs import ANTHROPIC, GEMINI, seal
+from ...translation.proofs import ANTHROPIC, seal
 from ...translation.texts import arguments_of, custom_input, custom_names, without_none
 from ..usage import ChatUsage, Groq
 from .calls import FunctionPiece
+from .media import google_content, image_members, read_images
 from .text_members import TextMembers
 
 __all__ = [
+    "AUDIO",
     "Logprobs",
     "REASONS",
     "finish_of",
-    "google_content",
     "logprobs_object",
     "read_answer",
     "thinking_block",
@@ -33,6 +34,9 @@ __all__ = [
     "write_answer",
     "write_usage",
 ]
+
+# The name of sound that is lost.
+AUDIO = "response.audio"
 
 _FINISHES: dict[str, FinishReason] = {
     "stop": "stop",
@@ -129,6 +133,7 @@ def read_answer(body: bytes, stamp: Stamp) -> Answer:
         others=tuple(_others(completion.choices or (), stamp)),
         created=completion.created,
         service_tier=completion.service_tier,
+        lost=() if choice.message.audio is None else (AUDIO,),
     )
 
 
@@ -161,10 +166,15 @@ def _counted(completion: _Completion, choice: _Choice) -> Usage | None:
 def _parts(message: _Message, stamp: Stamp) -> Iterator[Part]:
     if thought := message.thought:
         yield Reasoning(thought)
-    if text := message.text:
+    text = message.text
+    if not text and message.audio is not None:
+        text = message.audio.transcript or ""
+    if text:
         yield Text(text, citations=tuple(_citations(message)))
     if message.refusal:
         yield Refusal(message.refusal)
+    if message.images or isinstance(message.content, list):
+        yield from read_images(message.image_members)
     for number, call in enumerate(message.tool_calls or ()):
         if call.function is not None and call.function.name:
             id = call.id or stamp.id("call_", number)
@@ -214,6 +224,8 @@ def _choice(index: int, choice: Alternative, custom: frozenset[str]) -> dict[str
         message["thinking_blocks"] = blocks
     if annotations := list(_annotations(parts)):
         message["annotations"] = annotations
+    if images := [part for part in parts if isinstance(part, Image)]:
+        message["images"] = image_members(images)
     if calls := [_call(part, custom) for part in parts if isinstance(part, ToolCall)]:
         message["tool_calls"] = calls
     return {
@@ -266,11 +278,6 @@ def _call(call: ToolCall, custom: frozenset[str]) -> dict[str, Any]:
     if call.proof is not None:
         written["extra_content"] = google_content(call.proof)
     return written
-
-
-def google_content(proof: Proof) -> dict[str, Any]:
-    """Return the member for the proof of a call, as in Google's endpoint for this dialect."""
-    return {"google": {"thought_signature": seal(proof, native=GEMINI)}}
 
 
 def write_usage(usage: Usage) -> dict[str, Any]:

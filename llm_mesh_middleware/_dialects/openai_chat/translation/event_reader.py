@@ -2,6 +2,7 @@
 
 chunk ─► error? ──► Failed, and nothing after it
       ├► reasoning, content, refusal ──► their deltas; an empty one is nothing
+      ├► images ──► each is whole; audio ──► its transcript is text, the sound is Lost
       ├► tool_calls[i] ──► ToolStart once id and name are known, then ToolArguments
       ├► finish_reason ──► kept: usage may follow, and several servers repeat it
       └► usage ──► Usage; the last one counts
@@ -18,6 +19,7 @@ from ...._core.conversation.answer import (
     Failed,
     Finish,
     LogprobsDelta,
+    Lost,
     ReasoningDelta,
     RefusalDelta,
     Start,
@@ -33,8 +35,9 @@ from ...translation.events import ServerSentReader
 from ...translation.faults import fault_of
 from ..facts import DONE
 from ..usage import ChatUsage, Groq
-from .answers import Logprobs, finish_of, tokens_of
+from .answers import AUDIO, Logprobs, finish_of, tokens_of
 from .calls import CallPiece, OpenCall, OpenCalls
+from .media import AudioMember, read_images
 from .text_members import TextMembers
 
 __all__ = ["event_reader"]
@@ -120,6 +123,10 @@ class _ChunkReader:
                 deltas.append(TextDelta(text))
             if delta.refusal:
                 deltas.append(RefusalDelta(delta.refusal))
+            if delta.images or delta.content.__class__ is list:
+                deltas += read_images(delta.image_members)
+            if delta.audio is not None:
+                _hear(delta.audio, deltas)
             for position, piece in enumerate(delta.tool_calls or ()):
                 self._read_call(piece, position, deltas)
         self._reason = choice.finish_reason or self._reason
@@ -145,6 +152,13 @@ class _ChunkReader:
         deltas.append(ToolStart(call.key, id, call.name))
         if call.held:
             deltas.append(ToolArguments(call.key, "".join(call.held)))
+
+
+def _hear(audio: AudioMember, deltas: list[Delta]) -> None:
+    if audio.transcript:
+        deltas.append(TextDelta(audio.transcript))
+    if audio.data:
+        deltas.append(Lost(AUDIO))
 
 
 def _count(usage: ChatUsage | None, deltas: list[Delta]) -> None:

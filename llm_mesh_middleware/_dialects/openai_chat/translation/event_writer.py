@@ -24,14 +24,15 @@ from ...._core.conversation.answer import (
     ToolStart,
     Usage,
 )
-from ...._core.conversation.parts import Reasoning
+from ...._core.conversation.parts import Image, Reasoning
 from ...._core.conversation.request import Conversation
 from ...._core.conversation.writing import Stamp
 from ...._core.http.sse import make_event
 from ....exceptions import AnswerableError
 from ...openai.errors import error_body, write_fault
 from ...translation.texts import custom_input, custom_names
-from .answers import REASONS, google_content, logprobs_object, thinking_block, write_usage
+from .answers import REASONS, logprobs_object, thinking_block, write_usage
+from .media import google_content, image_members
 
 __all__ = ["ChunkWriter"]
 
@@ -52,6 +53,7 @@ class ChunkWriter:
         # The key of a custom call -> whether its text is the input itself, and the text so far.
         self._custom: dict[int, tuple[bool, list[str]]] = {}
         self._thoughts: list[str] = []
+        self._images = 0
         self._finish: Finish | None = None
         self._usage: Usage | None = None
         self._is_over = False
@@ -97,6 +99,9 @@ class ChunkWriter:
                     details |= {"start_index": 0, "end_index": 0}  # type: ignore[dict-item]
                     note = {"type": "url_citation", "url_citation": details}
                     out.append(self._chunk({"annotations": [note]}))
+            case Image():
+                out.append(self._chunk({"images": image_members((delta,), self._images)}))
+                self._images += 1
             case Start():
                 self._begin(delta)
                 self._usage = delta.usage or self._usage

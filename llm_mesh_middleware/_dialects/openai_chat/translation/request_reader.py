@@ -5,7 +5,7 @@
 | system, developer before all others | instructions |
 | system, developer later | a turn of its own |
 | tool, one or several | results at the beginning of the user's next turn |
-| assistant | its reasoning, texts and calls, in this order |
+| assistant | its reasoning, texts, images and calls, in this order |
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import msgspec
 from ...._core.conversation.parts import (
     Audio,
     Document,
-    Image,
     Part,
     Reasoning,
     Refusal,
@@ -36,9 +35,10 @@ from ...._core.conversation.request import (
 )
 from ...._core.values.payload import Fields
 from ...openai.members import cache_of, read_mode
-from ...translation.proofs import ANTHROPIC, GEMINI, open_proof
+from ...translation.proofs import ANTHROPIC, open_proof
 from ...translation.requests import BodyDecoder, malformed, raw_member, unsupported
 from ...translation.texts import json_object, read_data_url
+from .media import read_images, read_url
 from .shapes import Call, Content, CustomFormat, Message, PartMember, Request, ToolMember
 
 __all__ = ["read_request"]
@@ -177,6 +177,7 @@ def _read_assistant(
     yield from parts
     if message.refusal:
         yield Refusal(message.refusal)
+    yield from read_images(message.images or ())
     for index, call in enumerate(message.tool_calls or ()):
         read = _read_call(call, f"{where}.tool_calls[{index}]")
         names[read.id] = (read.name, read.is_custom)
@@ -193,10 +194,7 @@ def _read_reasoning(message: Message) -> Iterator[Part]:
 
 
 def _read_call(call: Call, where: str) -> ToolCall:
-    extra = call.extra_content and call.extra_content.google
-    proof = None
-    if extra and extra.thought_signature:
-        proof, _ = open_proof(extra.thought_signature, native=GEMINI)
+    proof = None if call.extra_content is None else call.extra_content.proof
     if call.custom is not None:
         return ToolCall(call.id, call.custom.name, call.custom.input, True, proof)
     if call.function is None:
@@ -227,11 +225,8 @@ def _read_part(part: PartMember, where: str) -> Part:
         case "refusal":
             return Refusal(part.refusal)
         case "image_url" if part.image_url is not None:
-            given = part.image_url
-            url, detail = (given, None) if isinstance(given, str) else (given.url, given.detail)
-            if (found := read_data_url(url)) is not None:
-                return Image(*found, detail=detail, cache=cache)
-            return Image(url=url, detail=detail, cache=cache)
+            image = read_url(part.image_url)
+            return image if cache is None else msgspec.structs.replace(image, cache=cache)
         case "input_audio" if part.input_audio is not None:
             return Audio(part.input_audio.format, part.input_audio.data, cache)
         case "file" if part.file is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from ...openai.members import Breakpoint
+from .media import ExtraContent, ImageMember, ImageURL
 
 __all__ = [
     "Call",
@@ -18,13 +19,6 @@ __all__ = [
 ]
 
 Number = int | float
-
-
-class ImageURL(msgspec.Struct):
-    """The source of an image."""
-
-    url: str
-    detail: str | None = None
 
 
 class AudioData(msgspec.Struct):
@@ -75,18 +69,6 @@ class Custom(msgspec.Struct):
     input: str = ""
 
 
-class Google(msgspec.Struct):
-    """The addition of Google's endpoint for this dialect to a call."""
-
-    thought_signature: str | None = None
-
-
-class ExtraContent(msgspec.Struct):
-    """The additions of vendors to a call."""
-
-    google: Google | None = None
-
-
 class Call(msgspec.Struct):
     """A call of a tool."""
 
@@ -119,6 +101,7 @@ class Message(msgspec.Struct):
     tool_call_id: str | None = None
     reasoning_content: str | None = None
     thinking_blocks: list[ThinkingBlock] | None = None
+    images: list[ImageMember] | None = None
     function_call: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 

@@ -4,13 +4,18 @@ member                                text         thought
 content: "..."                        content
 content: [{type: text, text}]         text
 content: [{type: thinking, ...}]                   text or thinking, however deep    Mistral
+content: [{type: image_url, ...}]                  media
 reasoning_content, reasoning                       the first one that is set
 reasoning_details: [{text | summary}]              if neither is set                 OpenRouter
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
+
+from .media import AudioMember, ImageMember
 
 __all__ = ["Arguments", "TextMembers", "arguments_text"]
 
@@ -18,7 +23,7 @@ __all__ = ["Arguments", "TextMembers", "arguments_text"]
 Arguments = str | dict[str, object]
 
 
-class _Part(msgspec.Struct, gc=False):
+class _Part(ImageMember, gc=False):
     type: str | None = None
     text: str | None = None
     thinking: str | list[_Part] | None = None
@@ -34,13 +39,22 @@ class _Detail(msgspec.Struct, gc=False):
 
 
 class TextMembers(msgspec.Struct, gc=False):
-    """The members with text that a message or a delta may have."""
+    """The members with text, or with media, that a message or a delta may have."""
 
     content: str | list[_Part] | None = None
     refusal: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
     reasoning_details: list[_Detail] | None = None
+    images: list[ImageMember] | None = None
+    audio: AudioMember | None = None
+
+    @property
+    def image_members(self) -> Sequence[ImageMember]:
+        """The images, wherever they are."""
+        if isinstance(self.content, list):
+            return [*self.content, *(self.images or ())]
+        return self.images or ()
 
     @property
     def text(self) -> str:

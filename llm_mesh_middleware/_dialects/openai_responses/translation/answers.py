@@ -5,6 +5,8 @@
 | message | its texts and refusals |
 | function_call, custom_tool_call | a call; its id is `call_id`, not the item's |
 | reasoning | reasoning; its proof is `encrypted_content` |
+| image_generation_call | an image |
+| any other | nothing; its name is kept: it ran at the provider |
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import msgspec
 from ...._core.conversation.answer import Answer, FinishReason, TokenLogprob
 from ...._core.conversation.parts import (
     Citation,
+    Image,
     Part,
     Reasoning,
     Refusal,
@@ -33,6 +36,7 @@ from ...openai.logprobs import TokenMember, read_tokens, write_tokens
 from ...translation.proofs import RESPONSES, own_proof, seal
 from ...translation.texts import arguments_of, custom_input, custom_names
 from ..usage import ResponseUsage
+from .hosted_items import CALL, image_item, lost_name, made_image
 from .namespaces import names_of
 from .request_reader import WANTS_PROOFS
 
@@ -101,6 +105,15 @@ class ItemMember(msgspec.Struct):
     content: list[PartMember] | None = None
     summary: list[PartMember] | None = None
     encrypted_content: str | None = None
+    result: object = None
+    output_format: str | None = None
+
+    @property
+    def image(self) -> Image | None:
+        """The image, if the item has one; after a failure it has none."""
+        if self.type != CALL or not isinstance(self.result, str):
+            return None
+        return made_image(self.result, self.output_format)
 
 
 class _Details(msgspec.Struct):
@@ -148,7 +161,8 @@ def read_answer(body: bytes, stamp: Stamp) -> Answer:
     response = _decode(body)
     if response is None or response.output is None:
         raise UpstreamProtocolError("answered without a response")
-    parts = tuple(_parts(response.output, stamp))
+    lost: dict[str, None] = {}
+    parts = tuple(_parts(response.output, stamp, lost))
     has_calls = any(isinstance(part, ToolCall) for part in parts)
     finish = finish_of(response, has_calls=has_calls)
     if finish is None:
@@ -162,10 +176,11 @@ def read_answer(body: bytes, stamp: Stamp) -> Answer:
         created=None if response.created_at is None else int(response.created_at),
         service_tier=response.service_tier,
         logprobs=tuple(_tokens(response.output)),
+        lost=tuple(lost),
     )
 
 
-def _parts(items: list[ItemMember], stamp: Stamp) -> Iterator[Part]:
+def _parts(items: list[ItemMember], stamp: Stamp, lost: dict[str, None]) -> Iterator[Part]:
     for number, item in enumerate(items):
         match item.type:
             case "message":
@@ -183,6 +198,11 @@ def _parts(items: list[ItemMember], stamp: Stamp) -> Iterator[Part]:
                 if text or sealed:
                     proof = own_proof(RESPONSES, sealed)
                     yield Reasoning(text, proof, is_summary=True, id=item.id or "")
+            case _:
+                if (image := item.image) is None:
+                    lost[lost_name(item.type)] = None
+                else:
+                    yield image
 
 
 def _tokens(items: list[ItemMember]) -> Iterator[TokenLogprob]:
@@ -283,6 +303,11 @@ class _ItemWriter:
                 content = []
             if isinstance(part, Reasoning):
                 yield self._reasoning(part)
+            elif isinstance(part, Image):
+                if part.proof is not None:
+                    yield self._reasoning(Reasoning("", part.proof))
+                if part.data:
+                    yield image_item(part, self._id("ig_"))
             elif isinstance(part, ToolCall):
                 if part.proof is not None:
                     yield self._reasoning(Reasoning("", part.proof))

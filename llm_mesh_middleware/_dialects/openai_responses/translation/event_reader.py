@@ -4,7 +4,8 @@ response.created ──► Start
 output_item.added of a call ──► ToolStart; its output index is the call's key
 ... .delta ──► the delta of text, refusal, reasoning, arguments
 ... .done, output_item.done of a message ──► the whole text, if there was no delta before
-output_item.done of reasoning ──► ReasoningEnd; of a call ──► ToolEnd
+output_item.done of reasoning ──► ReasoningEnd; of a call ──► ToolEnd; of an image ──► Image
+output_item.done of a tool that ran at the provider ──► Lost
 response.completed, response.incomplete ──► its output, if nothing came before; Usage, Finish, End
 response.failed, error ──► Failed
 """
@@ -20,6 +21,7 @@ from ...._core.conversation.answer import (
     Failed,
     Finish,
     LogprobsDelta,
+    Lost,
     ReasoningDelta,
     ReasoningEnd,
     RefusalDelta,
@@ -36,7 +38,14 @@ from ...openai.logprobs import TokenMember, read_tokens
 from ...translation.events import ServerSentReader
 from ...translation.faults import fault_of
 from ...translation.proofs import RESPONSES, own_proof
-from .answers import ItemMember, ResponseMember, URLCitation, citation_of, finish_of
+from .answers import (
+    ItemMember,
+    ResponseMember,
+    URLCitation,
+    citation_of,
+    finish_of,
+)
+from .hosted_items import lost_name
 
 __all__ = ["event_reader"]
 
@@ -77,6 +86,7 @@ class ResponseEventReader:
         self._has_started = False
         self._is_over = False
         self._calls: set[int] = set()
+        self._has_items = False  # that are complete
         # Texts of which a delta was read: the whole text that follows is a repetition.
         self._read_texts: set[tuple[str, int, int]] = set()
 
@@ -182,6 +192,7 @@ class ResponseEventReader:
             deltas.append(RefusalDelta(text))
 
     def _end_item(self, key: int, item: ItemMember, deltas: list[Delta]) -> None:
+        self._has_items = True
         if item.type in _CALLS:
             self._start_call(key, item, deltas)
             self._whole_call(key, item.arguments or item.input or "", deltas)
@@ -196,10 +207,16 @@ class ResponseEventReader:
                 if text := "\n\n".join(text for text in texts if text):
                     deltas.append(ReasoningDelta(text))
             deltas.append(ReasoningEnd(own_proof(RESPONSES, item.encrypted_content)))
+        elif (image := item.image) is not None:
+            deltas.append(image)
+        else:
+            deltas.append(Lost(lost_name(item.type)))
 
     def _end(self, response: ResponseMember, deltas: list[Delta]) -> None:
         self._is_over = True
-        if not self._read_texts and not self._calls:  # all of it is in the last event
+        if not (
+            self._read_texts or self._calls or self._has_items
+        ):  # all of it is in the last event
             for key, item in enumerate(response.output or ()):
                 self._end_item(key, item, deltas)
         if response.usage is not None and (usage := response.usage.counted()) is not None:

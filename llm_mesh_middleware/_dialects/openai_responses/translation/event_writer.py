@@ -8,6 +8,7 @@ reasoning ends when another item begins:
     reasoning      output_item.added, part added       text done, part done, output_item.done
     call           output_item.added                   arguments done, output_item.done
     custom call    output_item.added                   its whole input, input done, output_item.done
+    image          output_item.added, in progress      completed, output_item.done
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from ...._core.conversation.answer import (
     ToolStart,
     Usage,
 )
+from ...._core.conversation.parts import Image
 from ...._core.conversation.request import Conversation
 from ...._core.conversation.writing import Stamp
 from ...._core.http.sse import make_event
@@ -43,6 +45,7 @@ from ...openai.logprobs import write_tokens
 from ...translation.proofs import RESPONSES, seal
 from ...translation.texts import custom_input, custom_names
 from .answers import response_object, wants_proofs
+from .hosted_items import CALL, image_item
 from .namespaces import names_of
 
 __all__ = ["ResponseEventWriter"]
@@ -127,6 +130,8 @@ class ResponseEventWriter:
             case ToolEnd(key):
                 if (call := self._calls.pop(key, None)) is not None:
                     self._close_call(key, call, out)
+            case Image():
+                self._add_image(delta, out)
             case CitationDelta(citation):
                 if self._open is not None and self._open.kind == "message" and citation.url:
                     self._cite(self._open, {"url": citation.url, "title": citation.title}, out)
@@ -260,6 +265,20 @@ class ResponseEventWriter:
         place = self._place(item) | {"content_index": 0, "annotation_index": len(item.notes)}
         item.notes.append(note)
         self._event("response.output_text.annotation.added", out, **place, annotation=note)
+
+    def _add_image(self, image: Image, out: list[bytes]) -> None:
+        self._close_open(out)
+        if image.proof is not None:
+            self._end_reasoning(ReasoningEnd(image.proof), out)
+        if not image.data:
+            return
+        begun = {"type": CALL, "status": "in_progress", "result": None}
+        item = self._add_item("image", "ig_", begun, out)
+        place = self._place(item)
+        for step in ("in_progress", "generating", "completed"):
+            self._event(f"response.{CALL}.{step}", out, **place)
+        item.body = image_item(image, item.body["id"])
+        self._event("response.output_item.done", out, output_index=item.index, item=item.body)
 
     def _start_call(self, start: ToolStart, out: list[bytes]) -> None:
         self._close_open(out)

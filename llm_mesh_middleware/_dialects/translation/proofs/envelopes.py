@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
-from ...._core.conversation.parts import Part, Proof, Reasoning, ToolCall
+from ...._core.conversation.parts import Image, Part, Proof, Reasoning, ToolCall
 
 __all__ = [
     "ANTHROPIC",
@@ -83,14 +83,14 @@ def open_proof(text: str, *, native: str) -> tuple[Proof | None, bool]:
 
 
 def attach_proofs(parts: Sequence[Part]) -> Iterator[Part]:
-    """Attach the proofs of calls, which Gemini has on the calls themselves.
+    """Attach the proofs of calls and images, which Gemini has on these parts themselves.
 
-    In other dialects such a proof is reasoning without a text, before the call.
+    In other dialects such a proof is reasoning without a text, before the part.
     """
     held: Reasoning | None = None
     for part in parts:
         if held is not None:
-            if isinstance(part, ToolCall):
+            if isinstance(part, ToolCall | Image):
                 part = replace(part, proof=held.proof)
             else:
                 yield held
@@ -104,5 +104,5 @@ def attach_proofs(parts: Sequence[Part]) -> Iterator[Part]:
 
 
 def _is_carrier(part: Reasoning) -> bool:
-    """Return whether reasoning is only the proof of a call, as Gemini makes them."""
+    """Return whether reasoning is only the proof of another part, as Gemini makes them."""
     return not part.text and part.proof is not None and part.proof.dialect == GEMINI

@@ -1,0 +1,200 @@
+"""Images that models make: whole answers before every client, and what is told of lost ones."""
+
+from __future__ import annotations
+
+import json
+import logging
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from anthropic.types import Message
+from google.genai.types import GenerateContentResponse
+from openai.types.chat import ChatCompletion
+from openai.types.responses import Response
+
+from llm_mesh_middleware._core.conversation.writing import Stamp
+from llm_mesh_middleware.testing import Answer, Stream
+from tests.clouds.bench import bench
+from tests.rows import rows
+from tests.translation.dialect_table import CLIENTS, DIALECTS, PROVIDERS
+from tests.translation.odd_streams import GIF, PNG, content, image, pixels
+from tests.translation.spoken.rows import Part
+from tests.translation.worlds import events
+
+STAMP = Stamp(1, "token", "m")
+DATA = PNG.rpartition(",")[2]
+
+
+def first(body: dict[str, Any], member: str, **more: Any) -> dict[str, Any]:
+    return body | {member: [body[member][0] | more]}
+
+
+def of_gemini(*parts: Any) -> dict[str, Any]:
+    said = {"role": "model", "parts": [{"text": "a"}, *parts]}
+    return first(PROVIDERS["gemini"].write(Part()), "candidates", content=said)
+
+
+SAID = {name: provider.write(Part("a")) for name, provider in PROVIDERS.items()}
+DRAWN: dict[str, Any] = {"type": "image_generation_call", "id": "i", "status": "completed"}
+SOUND = {"id": "x", "data": "AAAA", "transcript": "a", "expires_at": 1}
+BLOCKED = {"image": {"format": "png", "error": {"message": "no"}}}
+# A provider's answer, its images, and what is lost of it for every client.
+WHOLE: Mapping[tuple[str, str], tuple[dict[str, Any], tuple[str, ...], tuple[str, ...]]] = {
+    ("chat", "images"): (
+        first(
+            SAID["chat"],
+            "choices",
+            message={"role": "assistant", "content": "a", "images": [image(PNG), image(GIF)]},
+        ),
+        (PNG, GIF),
+        (),
+    ),
+    ("chat", "an image among parts"): (
+        first(
+            SAID["chat"],
+            "choices",
+            message={"role": "assistant", "content": [{"type": "text", "text": "a"}, image(PNG)]},
+        ),
+        (PNG,),
+        (),
+    ),
+    ("chat", "sound"): (
+        first(SAID["chat"], "choices", message={"role": "assistant", "audio": SOUND}),
+        (),
+        ("response.audio",),
+    ),
+    ("gemini", "images, a draft, code and sound"): (
+        of_gemini(
+            *(pixels(PNG) | {"thought": True}, pixels(PNG), pixels(GIF)),
+            *({"executableCode": {"code": "1"}}, pixels("data:audio/wav;base64,AAAA")),
+        ),
+        (PNG, GIF),
+        ("response.draft", "response.code", "response.audio"),
+    ),
+    ("responses", "images, a failed one and a search"): (
+        SAID["responses"]
+        | {
+            "output": [
+                *(*SAID["responses"]["output"], DRAWN | {"result": DATA}),
+                *(DRAWN | {"status": "failed"}, {"type": "web_search_call", "id": "w"}),
+            ]
+        },
+        (PNG,),
+        ("response.image_generation_call", "response.web_search_call"),
+    ),
+    ("bedrock", "images"): (
+        SAID["bedrock"]
+        | {
+            "output": {
+                "message": {
+                    "role": "assistant",
+                    "content": [
+                        *({"text": "a"}, BLOCKED),
+                        {"image": {"format": "png", "source": {"bytes": DATA}}},
+                    ],
+                }
+            }
+        },
+        (PNG,),
+        ("response.image",),
+    ),
+    ("messages", "a search"): (
+        SAID["messages"]
+        | {
+            "content": [
+                {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}},
+                {"type": "web_search_tool_result", "tool_use_id": "s", "content": []},
+                *({"type": "tomorrow"}, *SAID["messages"]["content"]),
+            ]
+        },
+        (),
+        ("response.server_tool_use", "response.web_search_tool_result", "response.block"),
+    ),
+}
+
+
+def _chat(body: bytes) -> tuple[str | None, list[str]]:
+    message = ChatCompletion.model_validate_json(body).choices[0].message
+    images: list[Any] = getattr(message, "images", [])
+    return message.content, [one["image_url"]["url"] for one in images]
+
+
+def _responses(body: bytes) -> tuple[str | None, list[str]]:
+    got = Response.model_validate_json(body)
+    made = [item for item in got.output if item.type == "image_generation_call"]
+    return got.output_text, [f"data:image/{i.output_format};base64,{i.result}" for i in made]
+
+
+def _messages(body: bytes) -> tuple[str | None, list[str]]:
+    (block,) = Message.model_validate_json(body).content
+    assert block.type == "text"
+    return block.text, []
+
+
+def _gemini(body: bytes) -> tuple[str | None, list[str]]:
+    got = GenerateContentResponse.model_validate_json(body)
+    blobs = [part.inline_data for part in got.parts or () if part.inline_data]
+    urls = [f"data:{b.mime_type};base64,{b64encode(b.data or b'').decode()}" for b in blobs]
+    return "".join(part.text or "" for part in got.parts or ()), urls
+
+
+JUDGES: Mapping[str, Callable[[bytes], tuple[str | None, list[str]]]] = {
+    "chat": _chat,
+    "responses": _responses,
+    "messages": _messages,
+    "gemini": _gemini,
+}
+PAIRS = [(client, *row) for client in CLIENTS for row in WHOLE if client != row[0]]
+
+
+@rows("client, provider, name", PAIRS)
+def test_every_client_gets_the_images_of_a_whole_answer(
+    client: str, provider: str, name: str
+) -> None:
+    body, images, lost = WHOLE[provider, name]
+    answer = DIALECTS[provider].side.read_answer(json.dumps(body).encode(), STAMP)
+    assert answer.lost == lost
+    speaks = DIALECTS[client]
+    written = speaks.side.write_answer(answer, speaks.side.read_request(speaks.request), STAMP)
+    assert JUDGES[client](written) == ("a", [] if client == "messages" else [*images])
+
+
+ASK: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Draw"}]}
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_a_client_of_messages_is_told_of_an_image_that_it_cannot_get(
+    streams: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A stream's head has gone by then, so only the log and telemetry can tell."""
+    caplog.set_level(logging.DEBUG, "llm_mesh_middleware")
+    body, _, _ = WHOLE["gemini", "images, a draft, code and sound"]
+    given = events(content({"text": "a"}, pixels(PNG), pixels(PNG), finish="STOP"))
+    with bench(PROVIDERS["gemini"].config) as made:
+        made.answer(Stream(given) if streams else Answer(body=body))
+        got = made.client.post(
+            "http://models.example/v1/messages",
+            json={**ASK, "max_tokens": 9, "top_k": 3, "stream": streams, "context": 1},
+        )
+    assert got.status_code == 200
+    lost = "response.draft, response.code, response.audio, response.image"
+    named = "context" if streams else f"context, {lost}"
+    assert got.headers["x-llm-mesh-dropped"] == named
+    logged = [record.getMessage() for record in caplog.records if "no place" in record.message]
+    assert [line.rpartition(": ")[2] for line in logged] == [
+        "context",
+        "response.image" if streams else lost,
+    ]
+
+
+def test_a_whole_answer_that_becomes_a_stream_names_what_is_lost_in_its_head() -> None:
+    body, _, _ = WHOLE["gemini", "images, a draft, code and sound"]
+    with bench(PROVIDERS["gemini"].config) as made:
+        made.answer(Answer(body=body))
+        got = made.client.post(
+            "http://models.example/v1/chat/completions", json=ASK | {"stream": True}
+        )
+    assert got.headers["x-llm-mesh-dropped"] == "response.draft, response.code, response.audio"
+    assert got.text.count('"images"') == 2
