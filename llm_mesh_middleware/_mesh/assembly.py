@@ -47,7 +47,7 @@ from .budget_log import log_budget
 from .checking import Checking
 from .ejection_log import log_change, log_server
 from .live_config import LiveTable, MeshStatus
-from .notices import RefusedKeys, log_dropped
+from .notices import RefusedKeys, UnreadResponses, log_dropped
 from .recording import Recording
 from .serving import Serving
 
@@ -262,6 +262,7 @@ def _exchange_settings(settings: MeshSettings) -> ExchangeSettings:
         mesh_id=secrets.token_hex(8),
         key_refused=RefusedKeys(),
         fields_dropped=log_dropped,
+        passed_unread=UnreadResponses(),
     )
 
 

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterable
 from .._core.http.hosts import normalise_host
 from .seldom import Seldom
 
-__all__ = ["MisspeltHosts", "RefusedKeys", "log_dropped"]
+__all__ = ["MisspeltHosts", "RefusedKeys", "UnreadResponses", "log_dropped"]
 
 logger = logging.getLogger("llm_mesh_middleware")
 
 _MAX_HOSTS = 1024  # an application that calls more hosts than that has no typo in one
 _NEAR = 0.85
+_MAX_CODING = 32
 
 
 def log_dropped(host: str, names: tuple[str, ...]) -> None:
@@ -47,6 +48,28 @@ class RefusedKeys:
             host,
             status,
         )
+
+
+class UnreadResponses:
+    """Logs that responses pass unread, at most once a minute for each provider and coding.
+
+    Otherwise their tokens would be missing from records, costs and limits without a trace.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._warnings = Seldom()
+
+    def __call__(self, host: str, coding: bytes) -> None:
+        """Log a response whose content coding the mesh cannot decode."""
+        name = repr(coding[:_MAX_CODING].decode("latin-1"))
+        if self._warnings.allows(f"{host} {name}", self._clock()):
+            logger.warning(
+                "provider %s responded with Content-Encoding %s although identity was requested:"
+                " such responses are passed on unread, so their tokens and costs are not counted",
+                host,
+                name,
+            )
 
 
 class MisspeltHosts:

@@ -45,6 +45,9 @@ from .spans.propagation import (
 
 __all__ = ["CallObservation"]
 
+# The error type of an attempt whose head was a success, but whose body was not.
+_UNUSABLE = "unusable_response"
+
 
 class CallObservation(Observation):
     """Follows one exchange; most of it is recorded when the exchange ends.
@@ -115,8 +118,8 @@ class CallObservation(Observation):
         if request is None:
             return
         self._progress.last = request
-        labels = attempt_labels(request.provider, failure_of(answer))
-        self._sinks.metrics.attempts.add(1, labels)
+        if (failed := failure_of(answer)) is not None:
+            self._sinks.metrics.attempts.add(1, attempt_labels(request.provider, failed))
 
     def replying(self, *, attempt: int, is_stream: bool) -> None:
         progress = self._progress
@@ -171,13 +174,17 @@ class CallObservation(Observation):
         if self._failure is not None:
             raise self._failure
 
-    def _end_attempts(self, _: Ending) -> None:
-        self._sinks.metrics.active.add(-1)
-        progress, attempts = self._progress, self._attempts
+    def _end_attempts(self, ending: Ending) -> None:
+        metrics, progress, attempts = self._sinks.metrics, self._progress, self._attempts
+        metrics.active.add(-1)
         if progress.last is not None:
             found = attempts.header(progress.last.attempt, "x-request-id")
             progress.upstream_request_id = found
-        attempts.close()
+        for request, was_replaced in attempts.close():
+            failed = _UNUSABLE if was_replaced else None
+            if request is progress.last and ending.error_type is not None:
+                failed = ending.failure_of_provider  # a stream may break off after its head
+            metrics.attempts.add(1, attempt_labels(request.provider, failed))
 
     def _end_span(self, ending: Ending) -> None:
         if self._span is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from .._core.values.usage import Usage
-from ..exceptions import AnswerableError, ClientDisconnected, ServerShutdown
+from ..exceptions import AnswerableError, ClientDisconnected, ServerShutdown, UpstreamError
 
 __all__ = ["Ending"]
 
@@ -33,6 +33,12 @@ class Ending(msgspec.Struct, frozen=True):
     def is_failure(self) -> bool:
         """Whether the provider or the mesh failed; a client that disconnects is not a failure."""
         return self.error_type is not None and not _is_abandoned(self.error)
+
+    @property
+    def failure_of_provider(self) -> str | None:
+        """The error type if the provider failed, not the client or a policy."""
+        is_of_provider = self.error is None or isinstance(self.error, UpstreamError)
+        return self.error_type if is_of_provider else None
 
     @property
     def outcome(self) -> str:

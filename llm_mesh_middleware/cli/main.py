@@ -11,7 +11,14 @@ from typing import Any
 import click
 
 from .. import __version__
-from .options import config_option, explain_options, read_address, validate_options, view_options
+from .options import (
+    config_option,
+    explain_options,
+    extensions_option,
+    read_address,
+    validate_options,
+    view_options,
+)
 from .user_errors import UserErrors
 
 __all__ = ["main"]
@@ -95,23 +102,9 @@ def main() -> None:
     help="Host name under which the view is served, besides this machine's names; may be repeated.",
 )
 @click.option(
-    "--view-trace-url",
-    help="URL of a trace for the view's links, with {trace_id} in it.",
+    "--view-trace-url", help="URL of a trace for the view's links, with {trace_id} in it."
 )
-def serve(
-    config: tuple[str, ...],
-    host: str,
-    default_host: str | None,
-    port: int,
-    workers: int,
-    grace: float,
-    log_format: str,
-    access_log: bool,
-    limit_connections: int,
-    view: tuple[str, int] | None,
-    view_hosts: tuple[str, ...],
-    view_trace_url: str | None,
-) -> None:
+def serve(config: tuple[str, ...], default_host: str | None, **options: Any) -> None:
     """Run the mesh as a sidecar, for programs in any language.
 
     A client reaches it as a proxy (`http_proxy=http://127.0.0.1:15001`), with a virtual host in its
@@ -127,35 +120,24 @@ def serve(
 
     if default_host is not None:
         os.environ["LLM_MESH_DEFAULT_HOST"] = default_host  # workers read it from there
-    run(
-        config,
-        host=host,
-        port=port,
-        workers=workers,
-        grace=grace,
-        log_format=log_format,
-        access_log=access_log,
-        limit_connections=limit_connections,
-        view=view,
-        view_hosts=view_hosts,
-        view_trace_url=view_trace_url,
-    )
+    run(config, **options)
 
 
 @main.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path())
 @validate_options
-def validate(paths: tuple[str, ...], no_env: bool, as_json: bool) -> None:
+@extensions_option
+def validate(paths: tuple[str, ...], **options: bool) -> None:
     """Check manifests; print every problem with its file and line.
 
-    Prints a line for each problem, `file:line:column: message`, then the fields that ASM lacks.
+    Prints a line for each problem, `file:line:column: message`, then which fields ASM ignores.
 
     Exit code 0 if a mesh can use them (there may be warnings), 1 if it cannot or would serve
     nothing, 2 for a wrong command line.
     """
     from .commands.validate import report
 
-    sys.exit(report(paths, as_json=as_json, needs_keys=not no_env))
+    sys.exit(report(paths, **options))
 
 
 @main.command()

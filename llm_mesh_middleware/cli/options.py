@@ -49,6 +49,14 @@ def validate_options(command: Command) -> Command:
     return command
 
 
+extensions_option = click.option(
+    "--extensions",
+    "all_extensions",
+    is_flag=True,
+    help="List every field that ASM ignores, with its document; else each field is named once.",
+)
+
+
 def view_options(command: Command) -> Command:
     """Give a click command the options for reading a view."""
     for decorate in (

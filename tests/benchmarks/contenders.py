@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tests.benchmarks.wire import ASKED_MODEL, MODEL
+from tests.benchmarks.wire import ASKED_MODEL, CHAT_PATH, MODEL
 
 __all__ = ["BASELINES", "CONTENDERS", "DOCUMENTED_CONTENDERS", "Contender", "baseline_of"]
 
@@ -17,20 +17,24 @@ class Contender:
     """One app under test.
 
     `app` is `module:factory`; the factory takes the `Origin` and `options`. `server` is what serves
-    it. `kinds` are the kinds of scenario it takes part in, `model` is what the client asks it for.
+    it. `kinds` are the kinds of scenario it takes part in, `model` is what the client asks it for,
+    at `path`.
     `budgets` are the highest ratios to the baseline that are fine, by kind; `baseline` is another
-    one than its kind's. Above `max_in_flight` it is left out. One that `is_foreign` runs only if
-    it was found (`foreign`), and may change responses: only their status is checked.
+    one than its kind's. Above `max_in_flight` it is left out, and where the upstream has TLS if it
+    trusts no CA of ours. One that `is_foreign` runs only if it was found (`foreign`), and may
+    change responses: only their status is checked.
     """
 
     app: str
     kinds: tuple[str, ...] = ("unary", "sse")
     model: str = ASKED_MODEL
+    path: str = CHAT_PATH
     options: Mapping[str, object] = field(default_factory=dict)
     budgets: Mapping[str, float] = field(default_factory=dict)
     baseline: str | None = None
     server: str = "uvicorn"
     max_in_flight: int = 10_000
+    trusts_our_ca: bool = True
     is_foreign: bool = False
 
 
@@ -92,7 +96,21 @@ CONTENDERS: Mapping[str, Contender] = {
     "envoy-exported": Contender(
         f"{_APPS}.programs:make_exported_envoy", server="program", is_foreign=True
     ),
-    "smg": Contender(f"{_APPS}.programs:make_smg", model=MODEL, server="program", is_foreign=True),
+    "smg": Contender(
+        f"{_APPS}.programs:make_smg",
+        model=MODEL,
+        server="program",
+        trusts_our_ca=False,
+        is_foreign=True,
+    ),
+    "tensorzero": Contender(
+        f"{_APPS}.tensorzero_gateway:make",
+        kinds=("unary",),
+        model=f"tensorzero::model_name::{MODEL}",
+        path="/openai/v1/chat/completions",
+        server="library",
+        is_foreign=True,
+    ),
 }
 
 DOCUMENTED_CONTENDERS = (

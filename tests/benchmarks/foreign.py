@@ -71,14 +71,17 @@ def _parted(named: str) -> tuple[str, str]:
     return name, where
 
 
-def _litellm(where: str) -> Found:
-    run = subprocess.run(
-        [where, "-c", "import litellm.proxy.proxy_server"], capture_output=True, text=True
-    )
-    if run.returncode:
-        reason = run.stderr.strip().rpartition("\n")[2]
-        raise Missing(f"{where} cannot import its proxy: {reason}")
-    return Found(python=where)
+def _module(name: str) -> Callable[[str], Found]:
+    """Return what finds a contender that is a module of an interpreter."""
+
+    def find(where: str) -> Found:
+        run = subprocess.run([where, "-c", f"import {name}"], capture_output=True, text=True)
+        if run.returncode:
+            reason = run.stderr.strip().rpartition("\n")[2]
+            raise Missing(f"{where} cannot import {name}: {reason}")
+        return Found(python=where)
+
+    return find
 
 
 def _portkey(where: str) -> Found:
@@ -104,9 +107,12 @@ def _envoy_of_wheel() -> str | None:
 
 
 FOREIGN: Mapping[str, Foreign] = {
-    "litellm": Foreign("the python of an environment with litellm[proxy]", _litellm),
+    "litellm": Foreign(
+        "the python of an environment with litellm[proxy]", _module("litellm.proxy.proxy_server")
+    ),
     "portkey": Foreign("a folder with the npm package @portkey-ai/gateway", _portkey),
     "envoy": Foreign(_ENVOY, _program, _envoy_of_wheel),
     "envoy-exported": Foreign(_ENVOY, _program, _envoy_of_wheel),
     "smg": Foreign("the program smg of the wheel smg", _program),
+    "tensorzero": Foreign("the python of an environment with tensorzero", _module("tensorzero")),
 }

@@ -32,6 +32,7 @@ def contenders_of(
         if scenario.kind in contender.kinds
         and (not wanted or name in wanted)
         and scenario.in_flight <= contender.max_in_flight
+        and (contender.trusts_our_ca or not scenario.is_tls)
         and (name in foreign or not contender.is_foreign)
     ]
     baselines = {BASELINES[scenario.kind], *(baseline_of(name, scenario.kind) for name in able)}
@@ -47,16 +48,17 @@ def run_scenario(
     seconds: float,
     requests: int | None,
 ) -> dict[str, Figures]:
-    """The figures of every contender in `names`."""
+    """The figures of every contender in `names`; a round may be several turns of each."""
     fleet.prepare(scenario)
+    turns = 1 if requests is not None else scenario.turns
     loads = {}
     for name in names:
         facts = fleet.server(name, is_tls=scenario.is_tls).facts
-        loads[name] = _load(scenario, name, facts, seconds, requests)
+        loads[name] = _load(scenario, name, facts, seconds / turns, requests)
     seen: dict[str, list[Round]] = {name: [] for name in names}
-    for number in range(rounds):
-        turn = number % len(names)
-        for name in (*names[turn:], *names[:turn]):
+    for number in range(rounds * turns):
+        first = number % len(names)
+        for name in (*names[first:], *names[:first]):
             server = fleet.server(name, is_tls=scenario.is_tls)
             seen[name].append(asyncio.run(run_load(loads[name], server.read_cpu_s)))
     return {
@@ -82,6 +84,7 @@ def _load(
             CONTENDERS[name].model,
             size_bytes=scenario.body_bytes,
             is_stream=is_stream,
+            path=CONTENDERS[name].path,
             headers=facts["headers"],
         )
         answer = stream_answer(scenario.chunks) if is_stream else unary_answer()

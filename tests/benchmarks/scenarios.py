@@ -29,6 +29,15 @@ class Scenario:
     has_first_byte_budget: bool = False
     has_throughput_budget: bool = False
 
+    @property
+    def turns(self) -> int:
+        """How often each contender comes in a round.
+
+        The speed of a machine may change within seconds, so what is compared has to be close in
+        time. Where requests wait, a turn must be long enough for many of them.
+        """
+        return 1 if self.think_s or self.pace_s else 5
+
 
 SCENARIOS = (
     Scenario("pass-16", "pass", 16),

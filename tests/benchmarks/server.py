@@ -68,6 +68,7 @@ _SERVERS = {
     "waitress": _serve_wsgi,
     "itself": _serve_itself,
     "program": _serve_itself,
+    "library": _serve_itself,
 }
 
 
@@ -99,7 +100,9 @@ def main() -> None:
         os._exit(0)
 
     answer_parent(answer, at_end=end)
-    report(port=listener.getsockname()[1], headers=app.headers if is_program else {})
+    # A library that serves itself may have chosen its port.
+    port = app.port if CONTENDERS[name].server == "library" else listener.getsockname()[1]
+    report(port=port, headers=app.headers if is_program else {})
     _SERVERS[CONTENDERS[name].server](app, listener)
 
 

@@ -41,13 +41,15 @@ def test_an_option_overrides_the_environment(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_one_that_is_not_there_is_skipped_with_the_reason(tmp_path: Path) -> None:
     named = ["smg=/nowhere/smg", f"portkey={tmp_path}", f"litellm={sys.executable}"]
+    named.append(f"tensorzero={sys.executable}")
     found, skipped = find_foreign(named)
 
-    assert found.keys().isdisjoint({"smg", "portkey", "litellm"})
+    assert found.keys().isdisjoint({"smg", "portkey", "litellm", "tensorzero"})
     text = "\n".join(skipped)
     assert "/nowhere/smg cannot be run" in text
     assert "start-server.js" in text
-    assert "cannot import its proxy" in text
+    assert "cannot import litellm.proxy.proxy_server" in text
+    assert "cannot import tensorzero" in text
 
 
 @pytest.mark.parametrize("named", ["smg", "other=/bin/true"])

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 __all__ = [
     "APP_HOST",
     "ASKED_MODEL",
+    "CHAT_PATH",
     "CLIENT_KEY",
     "KEY",
     "LLM_HOST",
@@ -28,6 +29,7 @@ __all__ = [
 APP_HOST = "app.example"
 LLM_HOST = "llm.example"
 PROVIDER_HOST = "provider.example"
+CHAT_PATH = "/v1/chat/completions"
 PATH = "/compatible-mode/v1/chat/completions"
 KEY = "sk-benchmark-0123456789abcdef"
 CLIENT_KEY = "sk-of-the-client-0123456789abcdef0123456789abcdef"
@@ -98,7 +100,12 @@ def app_answer() -> bytes:
 
 
 def chat_request(
-    model: str, *, size_bytes: int, is_stream: bool, headers: Mapping[str, str] | None = None
+    model: str,
+    *,
+    size_bytes: int,
+    is_stream: bool,
+    path: str = CHAT_PATH,
+    headers: Mapping[str, str] | None = None,
 ) -> bytes:
     """A whole HTTP request with a chat body of about `size_bytes`; `headers` replace its own."""
     body: dict[str, object] = {"model": model}
@@ -108,7 +115,7 @@ def chat_request(
         {"role": "system", "content": "You are brief."},
         {"role": "user", "content": "Say something. " * (size_bytes // 15)},
     ]
-    return _request("POST", "/v1/chat/completions", LLM_HOST, _json(body), headers or {})
+    return _request("POST", path, LLM_HOST, _json(body), headers or {})
 
 
 def app_request() -> bytes:

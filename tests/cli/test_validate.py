@@ -33,6 +33,26 @@ spec:
 """
 KEPT_OUT = GOOD.replace(SECRET, "${YOUR_DASHSCOPE_API_KEY}")
 EXTENDED = KEPT_OUT.replace("  path:", "  endpoint: http://127.0.0.1:8000\n  path:")
+MANY_EXTENSIONS = """\
+    routeSpecificConfigs:
+      first: {openAIConfig: {apis: [chat]}}
+      the-second.rule: {openAIConfig: {apis: [chat]}}
+---
+apiVersion: istio.alibabacloud.com/v1beta1
+kind: LLMRoute
+metadata: {name: two}
+spec:
+  host: two.example
+  rules:
+  - name: first
+    matches: [{headers: {plan: {exact: free}}}]
+    backendRefs: [{providerHost: one.example}]
+    retry: {attempts: 1}
+  - name: the-second.rule
+    backendRefs: [{providerHost: one.example}]
+    retry: {attempts: 2}
+    timeouts: {idle: 5}
+"""
 WARNED = (
     KEPT_OUT
     + """\
@@ -160,11 +180,23 @@ def test_warnings_are_told_and_do_not_fail(tmp_path: Path) -> None:
 def test_fields_beyond_asm_are_listed(tmp_path: Path) -> None:
     path = tmp_path / "mesh.yaml"
     path.write_text(EXTENDED)
-    result = _validate(path)
+    result = _validate(path, "--extensions")
     assert (result.exit_code, result.stdout) == (0, "")
-    assert "LLMProvider one: spec.endpoint" in result.stderr
+    assert "extension beyond ASM: LLMProvider one: spec.endpoint\n" in result.stderr
     assert json.loads(_validate("--json", path).stdout)["extensions"] == [
         {"kind": "LLMProvider", "name": "one", "field": "spec.endpoint"}
+    ]
+
+
+def test_each_field_beyond_asm_is_named_once_for_its_kind(tmp_path: Path) -> None:
+    path = tmp_path / "mesh.yaml"
+    path.write_text(EXTENDED + MANY_EXTENSIONS)
+    result = _validate(path)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr.splitlines()[:2] == [
+        "extensions beyond ASM: LLMProvider:"
+        " spec.configs.routeSpecificConfigs[].openAIConfig.apis (2), spec.endpoint",
+        "extensions beyond ASM: LLMRoute: spec.rules[].retry (2), spec.rules[].timeouts",
     ]
 
 

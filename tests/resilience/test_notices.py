@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import zlib
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -36,12 +37,15 @@ def warnings(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
     return logged
 
 
-def mesh_with(status: int, *, key: str | None) -> Mesh:
-    """A mesh whose provider answers with `status`."""
+def mesh_with(status: int, *, key: str | None, coding: str = "identity") -> Mesh:
+    """A mesh whose provider answers with `status`, in a content coding."""
     config = {"openAIConfig": {"model": "m", "apiKey": key} if key else {"model": "m"}}
     spec = {"host": "main.example", "configs": {"defaultConfig": config}}
     provider = LLMProvider.model_validate({"metadata": {"name": "main"}, "spec": spec})
-    answer = httpx.Response(status, json={} if status == 200 else {"error": {"message": "no"}})
+    body = "{}" if status == 200 else '{"error":{"message":"no"}}'
+    headers = {"content-type": "application/json", "content-encoding": coding}
+    content = zlib.compress(body.encode()) if coding == "deflate" else body.encode()
+    answer = httpx.Response(status, headers=headers, stream=httpx.ByteStream(content))
     return Mesh(
         [provider], settings=MeshSettings(), transport=httpx.MockTransport(lambda _: answer)
     )
@@ -76,6 +80,19 @@ def test_a_refused_key_is_logged_again_after_a_minute(warnings: Callable[[], lis
         now[0] += seconds
         notice(host, 401)
     assert [text.split()[1] for text in warnings()] == ["a", "b", "a", "b"]
+
+
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize("coding", ["x-unknown", "identity", "deflate"])
+async def test_a_response_that_passes_unread_is_told_once(
+    warnings: Callable[[], list[str]], status: int, coding: str
+) -> None:
+    mesh = mesh_with(status, key=None, coding=coding)
+    replies = [await chat(mesh, "main.example") for _ in range(3)]
+    assert {answered for answered, _ in replies} == {status}
+    told = [text for text in warnings() if "unread" in text]
+    assert len(told) == (coding == "x-unknown")
+    assert all("provider main.example" in text and "'x-unknown'" in text for text in told)
 
 
 FLAVOURS = [(httpx, llm_mesh_httpx), (httpx2, llm_mesh_httpx.httpx2)]

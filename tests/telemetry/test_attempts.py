@@ -15,10 +15,13 @@ from llm_mesh_middleware.testing import (
     Answer,
     Cut,
     FakeUpstream,
+    Scripted,
+    Stream,
     chat_completion,
+    chat_stream,
     error_body,
 )
-from tests.telemetry.recording import STREAM, Recorder, calling, chat, make_mesh
+from tests.telemetry.recording import CHAT, STREAM, Recorder, calling, chat, make_mesh
 
 DOWN = Answer(503, [], error_body("down"))
 
@@ -142,6 +145,48 @@ async def test_attempts_and_fallbacks_are_counted_and_failed_ones_not_billed(
     assert len(recorder.points("gen_ai.client.operation.duration")) == 1
     assert recorder.total("gen_ai.client.token.usage", server__address="a.example") == 0
     assert recorder.total("asm_llm_proxy_completion_tokens") == 4
+
+
+CHUNKS = chat_stream(["a", "b"])
+HALF_A_BODY = Answer(200, [], b'{"choices":[')
+BODIES = {
+    "a stream that breaks off": (
+        STREAM,
+        Stream(CHUNKS[:2], end="reset"),
+        "upstream_protocol_error",
+    ),
+    "a whole stream": (STREAM, Stream(CHUNKS), None),
+    "half a body": (CHAT, HALF_A_BODY, "unusable_response"),
+    "an error object": (CHAT, Answer(200, [], error_body("down")), "unusable_response"),
+}
+
+
+@pytest.mark.parametrize(("question", "answer", "failure"), BODIES.values(), ids=BODIES)
+async def test_an_attempt_counts_by_its_whole_response(
+    recorder: Recorder,
+    upstream: FakeUpstream,
+    second: FakeUpstream,
+    question: dict[str, Any],
+    answer: Scripted,
+    failure: str | None,
+) -> None:
+    upstream.always(answer)
+    async with calling(make_mesh(recorder, upstream, second)) as client:
+        await chat(client, question)
+    points = recorder.points("llm_mesh.attempts")
+    (of_first,) = (p for p in points if p.attributes["llm_mesh.provider.name"] == "a")
+    assert (of_first.value, of_first.attributes.get("error.type")) == (1, failure)
+    assert recorder.total("llm_mesh.attempts") == len(upstream.requests) + len(second.requests)
+
+
+async def test_the_only_attempt_fails_with_the_error_of_the_call(
+    recorder: Recorder, upstream: FakeUpstream
+) -> None:
+    upstream.always(HALF_A_BODY)
+    async with calling(make_mesh(recorder, upstream)) as client:
+        assert (await chat(client)).status_code == 502
+    failed = {"llm_mesh__attempt__outcome": "error", "error__type": "upstream_protocol_error"}
+    assert recorder.total("llm_mesh.attempts", **failed) == 1
 
 
 async def test_an_answer_that_outlives_a_later_failure_is_told_as_its_own_providers(

@@ -27,6 +27,7 @@ class _Attempt(msgspec.Struct):
     span: Span | None = None
     answer: ResponseHead | Failure | None = None
     ended_ns: int | None = None
+    was_replaced: bool = False  # another attempt began after this one's answer
 
 
 class Attempts:
@@ -45,6 +46,8 @@ class Attempts:
 
     def begin(self, request: UpstreamRequest, parent: LazyContext) -> LazyContext:
         """Begin an attempt below `parent`, and return the context that its request carries."""
+        for earlier in self._made.values():
+            earlier.was_replaced = earlier.answer is not None
         attempt = _Attempt(request, time.time_ns())
         self._made[request.attempt] = attempt
         if self._mode == "never" or (self._mode == "on_retry" and len(self._made) == 1):
@@ -77,11 +80,20 @@ class Attempts:
             return None
         return attempt.answer.headers.get(name)
 
-    def close(self) -> None:
-        """End the spans of attempts without a response, such as those of a cancelled call."""
+    def close(self) -> list[tuple[UpstreamRequest, bool]]:
+        """Return the attempts that began with a success, and whether another one replaced it.
+
+        End the spans of attempts without a response, such as those of a cancelled call.
+        """
+        found = []
         for attempt in self._made.values():
-            if attempt.answer is None and attempt.span is not None:
-                attempt.span.end()
+            answer = attempt.answer
+            if answer is None:
+                if attempt.span is not None:
+                    attempt.span.end()
+            elif failure_of(answer) is None:
+                found.append((attempt.request, attempt.was_replaced))
+        return found
 
     def _start(self, attempt: _Attempt, parent: LazyContext) -> None:
         request = attempt.request

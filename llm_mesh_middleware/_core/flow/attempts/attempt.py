@@ -288,7 +288,15 @@ class Attempt(PerCall):
             answer = self._transformer.whole(head, body, max_bytes=limit, detail=self._detail())
         except UpstreamProtocolError as error:
             return self._unreadable(error)
+        if b"content-encoding" in head.headers.by_name:
+            self._report_unread(answer)
         return self._whole_outcome(head, answer)
+
+    def _report_unread(self, answer: WholeAnswer) -> None:
+        for name, value in answer.headers:
+            if name == b"content-encoding" and value.strip().lower() != b"identity":
+                self._context.settings.passed_unread(self.upstream.host, value)
+                return
 
     def _detail(self) -> SummaryDetail:
         """Return how much of the response is to be read."""

@@ -25,7 +25,8 @@ class ExchangeSettings(msgspec.Struct, frozen=True):
     names the mesh in `x-llm-mesh-hops`; without it loops are not detected. `key_refused` is called
     with the provider's host and the status if a provider rejects the configured key,
     `fields_dropped` with its host and the names of fields of a request that its dialect does not
-    have, or of parts of a response that the client's dialect does not have.
+    have, or of parts of a response that the client's dialect does not have, `passed_unread` with
+    its host and the content coding of a response that cannot be read here.
     """
 
     max_response_bytes: int = 64 * 2**20
@@ -35,6 +36,7 @@ class ExchangeSettings(msgspec.Struct, frozen=True):
     mesh_id: str = ""
     key_refused: Callable[[str, int], None] = lambda host, status: None
     fields_dropped: Callable[[str, tuple[str, ...]], None] = lambda host, names: None
+    passed_unread: Callable[[str, bytes], None] = lambda host, coding: None
 
 
 class CallContext(msgspec.Struct, frozen=True):
