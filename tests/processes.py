@@ -113,8 +113,9 @@ class Program(Process):
         self._process.send_signal(signal.SIGTERM)
 
     def wait(self, timeout: float) -> None:
-        """Wait for its end."""
+        """Wait for its end, and for its last line."""
         self._process.wait(timeout)
+        self._reader.join(timeout)
 
     def _end(self) -> None:
         super()._end()

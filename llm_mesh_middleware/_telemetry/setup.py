@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import logging
 import os
@@ -100,6 +101,8 @@ def _shutdown(providers: list[Any]) -> None:
         threading.Thread(target=_end, args=(provider,), name="telemetry-shutdown", daemon=True)
         for provider in providers
     ]
+    for provider in providers:  # the SDK would do it again, and warn if the first is still busy
+        atexit.unregister(provider.shutdown)
     providers.clear()
     for thread in threads:
         thread.start()

@@ -57,6 +57,9 @@ def test_a_dead_collector_costs_no_call_its_time_and_the_process_ends(
     for program in programs:
         program.wait(15)
         assert time.monotonic() - begun < 10
+        said = "".join(program.lines)
+        assert "telemetry was not delivered" in said
+        assert "only be called once" not in said
 
 
 def check_calls(program: Program, url: str) -> None:
