@@ -241,7 +241,8 @@ class LiveTable:
                 logger.warning("%s", problem)
         if status.state == "ok":
             names = ", ".join(status.hosts)
-            logger.info("serving %d virtual hosts: %s", len(status.hosts), names)
+            plural = "s" * (len(status.hosts) != 1)
+            logger.info("serving %d virtual host%s: %s", len(status.hosts), plural, names)
         elif status.generation:
             errors = "; ".join(map(str, _errors(status.problems)))
             logger.error("the configuration cannot be used, the last good one stays: %s", errors)

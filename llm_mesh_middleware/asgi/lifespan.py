@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,8 @@ from ..mesh import Mesh
 from .protocol import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["Lifespan"]
+
+logger = logging.getLogger("llm_mesh_middleware")
 
 # An idle process checks at most this often, however short the reload interval is.
 _SHORTEST_S = 0.05
@@ -38,9 +41,11 @@ class Lifespan:
     async def _run(self, app: ASGIApp, scope: Scope) -> None:
         try:
             await app(scope, self._receive, self._send)
-        except Exception:
+        except Exception as exc:
             if self._phase is not None:  # a failed start-up rather than a rejected scope
                 raise
+            kind = type(exc).__name__
+            logger.info("the application takes no part in the lifespan: %s: %s", kind, exc)
         while not self._has_answered:
             phase = self._phase or (await self._server_receive())["type"]
             self._phase = None

@@ -52,8 +52,9 @@ class LLMMeshMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection scope (ASGI 3.0)."""
         kind = scope["type"]
-        if kind == "lifespan":
-            await self._lifespan(scope, receive, send)
+        if kind != "http" and kind != "websocket":
+            serve = self._lifespan if kind == "lifespan" else self.app
+            await serve(scope, receive, send)
             return
         inbound = self._inbound
         find = inbound.mesh.find

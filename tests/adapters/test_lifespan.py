@@ -185,6 +185,27 @@ def test_a_shutdown_closes_them_for_an_app_that_takes_no_part(
         assert upstream.wait_closed()
 
 
+async def test_an_app_that_rejects_the_lifespan_is_told_of(
+    providers: Providers, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def reject(scope: Any, receive: Any, send: Any) -> None:
+        raise ValueError("no such scope here")
+
+    phases, sent = iter(("startup", "shutdown")), []
+
+    async def receive() -> Any:
+        return {"type": f"lifespan.{next(phases)}"}
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    caplog.set_level("INFO", "llm_mesh_middleware")
+    app = LLMMeshMiddleware(reject, settings=providers.settings())
+    await app({"type": "lifespan"}, receive, send)
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert "no part in the lifespan: ValueError: no such scope here" in caplog.text
+
+
 async def test_a_mesh_that_was_closed_can_be_used_again(providers: Providers) -> None:
     with FakeUpstream(host_names=DASHSCOPE, ca=providers.dashscope.ca) as upstream:
         endpoints = {DASHSCOPE: upstream.url, MOONSHOT: providers.moonshot.url}

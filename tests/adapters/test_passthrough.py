@@ -65,6 +65,7 @@ FOREIGN = {
     "a target that is no URL": http_scope(b"app.example", path=f"ftp://{DEMO}/"),
     "an empty host": http_scope(b""),
     "a root path": http_scope(b"app.example", path="/api/x", root_path="/api"),
+    "a protocol without a host": {"type": "channel", "channel": "thumbnails"},
     "an extension": http_scope(b"app.example", extensions={"http.response.push": {}}),
 }
 
