@@ -62,7 +62,7 @@ def read(text: str) -> Stream:
     text = _LATER_MARK.sub(r"\1", text) if "\ufeff" in text else text
     documents: list[Document] = []
     try:
-        loader = yaml.SafeLoader(text)
+        loader = _Loader(text)
     except ReaderError as exc:
         # It first checks the whole text for bad characters. Documents that end before them are
         # still valid; the last one may have been cut.
@@ -103,7 +103,17 @@ class _TooDeepError(Exception):
         self.flaw = flaw
 
 
-def _documents(loader: yaml.SafeLoader) -> Iterator[Document]:
+class _Loader(yaml.SafeLoader):
+    """Skips tabs between tokens, as before a comment; PyYAML does not, libyaml and kubectl do."""
+
+    def scan_to_next_token(self) -> None:
+        super().scan_to_next_token()
+        while self.peek() == "\t" and (self.flow_level or not self.allow_simple_key):
+            self.forward()
+            super().scan_to_next_token()
+
+
+def _documents(loader: _Loader) -> Iterator[Document]:
     builder = _Builder()
     while (event := loader.get_event()) is not None:  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.DocumentStartEvent):

@@ -63,9 +63,9 @@ def test_objects_may_follow_one_another(between: str) -> None:
         ('"path"', '"host"', 12, 3, "spec.host", "the key is given twice: in line 11"),
         ("5,", "5", 14, 3, "", "a , or } is missing here"),
         ('"kind":', '"kind"', 3, 9, "", "a : is missing here"),
-        ('"kind"', "kind", 3, 2, "", 'a key in " is missing here'),
+        ('"kind"', "@kind", 3, 2, "", 'a key in " is missing here'),
         ('"acme.example"', '"acme.example', 11, 11, "", "this string is broken"),
-        ("5,", "five,", 13, 21, "", "a value is missing here"),
+        ("5,", "@5,", 13, 21, "", "a value is missing here"),
     ],
 )
 def test_a_fault_has_its_place(

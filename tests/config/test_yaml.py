@@ -60,6 +60,8 @@ def defaults_of(text: str) -> object:
         ("no", False),
         ("~", None),
         ("", None),
+        ("\ta\t# behind a tab", "a"),
+        ("[\t1,\t[a],\t{b:\tnull}\t]\t", [1, ["a"], {"b": None}]),
         ("[1, [a], {b: null}]", [1, ["a"], {"b": None}]),
         ("|\n    two\n    lines", "two\nlines\n"),
     ],
@@ -67,6 +69,11 @@ def defaults_of(text: str) -> object:
 def test_a_scalar_is_what_kubectl_takes_it_for(text: str, value: object) -> None:
     read = default_of(text)
     assert (type(read), read) == (type(value), value)
+
+
+@rows("text", ["a:\n\t- b\n", "a:\n  b: c\n\td: e\n", "-\ta: b\n  c: d\n"])
+def test_a_tab_does_not_indent(text: str) -> None:
+    assert "found character '\\t'" in only_problem(parse(text)).message
 
 
 def test_empty_documents_are_skipped() -> None:
