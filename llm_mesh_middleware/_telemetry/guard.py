@@ -64,7 +64,7 @@ class _Guarded(Observation):
     def __init__(self, observer: GuardedObserver, observation: Observation) -> None:
         self._observer, self._log_failure = observer, observer.log_failure
         self._observation = observation
-        self.wants_chunks = observation.wants_chunks
+        self.wants_chunks, self.detail = observation.wants_chunks, observation.detail
 
     def understood(self, request: ClientRequest) -> None:
         try:
@@ -159,6 +159,8 @@ class _Several(Observation):
     def __init__(self, observations: Sequence[Observation]) -> None:
         self._observations = observations
         self.wants_chunks = any(each.wants_chunks for each in observations)
+        has_facts = any(each.detail == "facts" for each in observations)
+        self.detail = "facts" if has_facts else "usage"
 
     def understood(self, request: ClientRequest) -> None:
         for each in self._observations:

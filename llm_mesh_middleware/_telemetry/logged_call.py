@@ -28,8 +28,6 @@ from .spans.propagation import sent_span
 
 __all__ = ["LoggedCall"]
 
-_REQUEST_ID = b"x-request-id"
-
 
 class LoggedCall(Observation):
     """Writes the access record when the exchange ends; only that can fail."""
@@ -40,7 +38,10 @@ class LoggedCall(Observation):
         self._sinks = sinks
         self._progress = CallProgress(request, time.perf_counter())
         self._made: dict[int, UpstreamRequest] = {}
-        self._ids: dict[int, str] = {}
+        self._answers: dict[int, ResponseHead | Failure] = {}
+        self._handler = direct_handler()  # the log is where it was when the call began
+        if self._handler is not None:
+            self.detail = "usage"
 
     def understood(self, request: ClientRequest) -> None:
         self._progress.request = request
@@ -57,12 +58,9 @@ class LoggedCall(Observation):
             progress.sent_at = time.perf_counter()
 
     def answered(self, attempt: int, answer: ResponseHead | Failure) -> None:
-        request = self._made.get(attempt)
-        if request is None:
-            return
-        self._progress.last = request
-        if isinstance(answer, ResponseHead) and _REQUEST_ID in answer.headers.by_name:
-            self._ids[attempt] = answer.headers.get("x-request-id") or ""
+        if attempt in self._made:
+            self._progress.last = self._made[attempt]
+            self._answers[attempt] = answer
 
     def replying(self, *, attempt: int, is_stream: bool) -> None:
         progress = self._progress
@@ -90,14 +88,19 @@ class LoggedCall(Observation):
         progress = self._progress
         ending = Ending.of(time.perf_counter(), status, error, usage)
         try:
-            if (handler := direct_handler()) is not None:
-                handler.write_call(progress, ending)
+            if self._handler is not None:
+                self._handler.write_call(progress, ending)
                 return
-            if progress.last is not None:
-                progress.upstream_request_id = self._ids.get(progress.last.attempt)
+            progress.upstream_request_id = self._request_id()
             log_call(access_record(progress, ending, self._span()))
         except Exception:
             self.log_failure()
+
+    def _request_id(self) -> str | None:
+        """Return the provider's id of the last attempt."""
+        last = self._progress.last
+        answer = None if last is None else self._answers.get(last.attempt)
+        return answer.headers.get("x-request-id") if isinstance(answer, ResponseHead) else None
 
     def _span(self) -> SpanContext:
         """Return the client's span, the only one there is without an SDK."""

@@ -121,9 +121,9 @@ def _made(origin: Origin, policy: str | None, sdk: SDK | None) -> LLMMeshMiddlew
 
 
 @contextmanager
-def logged() -> Iterator[None]:
-    """Calls made inside are logged as `serve` does, to nowhere."""
-    handler = BufferedHandler(io.StringIO())
+def logged(stream: io.StringIO | None = None) -> Iterator[None]:
+    """Calls made inside are logged as `serve` does, by default to nowhere."""
+    handler = BufferedHandler(stream or io.StringIO())
     handler.setFormatter(ShortFormatter(is_terminal=False))
     level, propagates = access_logger.level, access_logger.propagate
     access_logger.addHandler(handler)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from typing import Any
 
@@ -10,15 +11,19 @@ from opentelemetry.trace import NoOpTracerProvider
 
 from llm_mesh_middleware import Mesh
 from llm_mesh_middleware._core.flow.observer import Observation
+from llm_mesh_middleware._core.values.headers import Headers
+from llm_mesh_middleware._core.values.messages import ClientRequest
 from llm_mesh_middleware._telemetry.call import CallObservation
 from llm_mesh_middleware._telemetry.logged_call import LoggedCall
 from llm_mesh_middleware.testing import Answer, Cut, FakeUpstream, Stream, chat_completion
 from llm_mesh_middleware.testing import chat_stream as events
+from tests.benchmarks.paths import logged
 from tests.telemetry.recording import STREAM, calling, chat, make_mesh
 
 TIMES = ("duration_ms", "overhead_ms", "ttfc_ms")
 TRACE = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
 USAGE = {"prompt_tokens": 20, "completion_tokens": 9}
+REQUEST = ClientRequest("POST", "/", Headers(()))
 FAILED = Answer(503, [], {"error": {"message": "busy"}})
 
 
@@ -69,16 +74,25 @@ def test_the_short_way_hears_of_whatever_the_long_one_does() -> None:
     assert public - UNRECORDED == {name for name in hooks(LoggedCall) if not name.startswith("_")}
 
 
+async def test_a_line_without_a_record_needs_no_facts_of_the_response_but_its_usage(
+    upstream: FakeUpstream,
+) -> None:
+    upstream.script(Answer(200, [], chat_completion("Hi", usage=USAGE)))
+    mesh, written = make_mesh(None, upstream), io.StringIO()
+    with logged(written):
+        assert mesh._parts.telemetry(REQUEST).detail == "usage"
+        async with calling(mesh) as client:
+            await chat(client)
+    assert " 20+9 tokens\n" in written.getvalue()
+    assert mesh._parts.telemetry(REQUEST).detail == "facts"
+
+
 async def test_the_short_way_is_taken_where_there_is_no_sdk(
     upstream: FakeUpstream, records: list[logging.LogRecord]
 ) -> None:
     def kind(mesh: Mesh) -> type:
-        return type(mesh._parts.telemetry(request))
+        return type(mesh._parts.telemetry(REQUEST))
 
-    from llm_mesh_middleware._core.values.headers import Headers
-    from llm_mesh_middleware._core.values.messages import ClientRequest
-
-    request = ClientRequest("POST", "/", Headers(()))
     assert kind(make_mesh(None, upstream)) is LoggedCall
     with_spans = make_mesh(None, upstream, tracer_provider=NoOpTracerProvider())
     assert kind(with_spans) is CallObservation

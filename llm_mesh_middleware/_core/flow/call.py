@@ -60,7 +60,8 @@ class Account(Observation):
         """`observation` is notified of everything first; `shows_effects` is for clients."""
         self._observation = observation
         self.shows_effects = shows_effects
-        self.is_observed = self.wants_facts = observation.__class__ is not Observation
+        self.is_observed = observation.__class__ is not Observation
+        self.detail = observation.detail if self.is_observed else "nothing"
         self.wants_chunks = self.is_observed and observation.wants_chunks
         self.counts_all = self._has_ended = False
         self.own_fields: frozenset[bytes] = _NO_FIELDS
@@ -144,7 +145,7 @@ class Account(Observation):
 
     def at_end(self, settle: Callable[[Account], None]) -> None:
         """Have `settle` called when the exchange has ended, whatever ends it."""
-        self.wants_facts = True
+        self.detail = "facts"
         self._at_end += (settle,)
 
     def settle_at_end(self, settle: Callable[[Account], None]) -> None:

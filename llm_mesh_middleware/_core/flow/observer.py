@@ -11,7 +11,7 @@ from ..pricing.charge import Charge
 from ..values.decision import Decision
 from ..values.messages import ClientRequest, Failure, ResponseHead, UpstreamRequest
 from ..values.selection import Selection
-from ..values.summary import AnswerSummary
+from ..values.summary import AnswerSummary, SummaryDetail
 from ..values.usage import Usage
 from .mirrors.outcome import MirrorOutcome
 
@@ -22,13 +22,13 @@ class Observation:
     """Follows one exchange; the hooks of this class do nothing.
 
     `chunks` is called only if `wants_chunks` is true when the reply begins. The others are for the
-    mesh's own observers: without `wants_facts`, responses need not be summarised; with
+    mesh's own observers: `detail` is how much of a whole response has to be read for it; with
     `counts_all`, `charged` is called for providers without prices, too. With `handles_failures`,
     its hooks raise nothing, and call `log_failure` in an exception handler.
     """
 
     wants_chunks = False
-    wants_facts = True
+    detail: SummaryDetail = "facts"
     counts_all = False
     handles_failures = False
     log_failure: Callable[[], None]

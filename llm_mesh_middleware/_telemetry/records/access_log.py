@@ -20,6 +20,7 @@ __all__ = [
     "Value",
     "access_logger",
     "clean",
+    "is_clean",
     "log_call",
 ]
 
@@ -35,6 +36,11 @@ def clean(text: str) -> str:
     """Return `text` truncated, with unprintable characters escaped: it cannot forge a record."""
     cut = text[:_MAX_TEXT]
     return cut if cut.isprintable() else cut.encode("unicode_escape").decode("ascii")
+
+
+def is_clean(text: str) -> bool:
+    """Return whether `clean` returns `text`, or any part of it, as it is."""
+    return len(text) <= _MAX_TEXT and text.isprintable()
 
 
 def log_call(fields: Mapping[str, Value]) -> None:

@@ -2,7 +2,7 @@
 
 Making a record, finding its handlers and reading its fields again takes longer than formatting the
 line. Where one such handler is the only one of the access log, as in `llm-mesh serve`, it gets the
-call itself.
+call itself. Its line has nothing of the response but its usage.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ class CallHandler(logging.Handler):
 
 def direct_handler() -> CallHandler | None:
     """Return the only handler of the access log if it writes the lines of calls directly."""
-    logger: logging.Logger | None = access_logger
-    if access_logger.filters or access_logger.disabled:
+    logger = access_logger
+    if logger.filters or logger.disabled:
         return None
-    found: logging.Handler | None = None
-    while logger is not None:
-        if handlers := logger.handlers:
-            if found is not None or len(handlers) > 1:
-                return None
-            found = handlers[0]
-        logger = logger.parent if logger.propagate else None
+    handlers = logger.handlers
+    while logger.propagate and logger.parent is not None:
+        logger = logger.parent
+        handlers = handlers + logger.handlers if handlers else logger.handlers
+    if len(handlers) != 1:
+        return None
+    found = handlers[0]
     if not isinstance(found, CallHandler) or not found.writes_calls or found.filters:
         return None
     return found if found.level <= logging.INFO else None

@@ -49,22 +49,28 @@ class BufferedHandler(CallHandler):
     def write_call(self, progress: CallProgress, ending: Ending) -> None:
         """Take the line of a call."""
         formatter: ShortFormatter = self.formatter  # type: ignore[assignment]  # see `writes_calls`
-        self._take(formatter.call_line(progress, ending), logging.INFO)
+        self._take(formatter.call_line(progress, ending))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take a line."""
         try:
-            self._take(self.format(record), record.levelno)
+            self._take(self.format(record), may_wait=record.levelno < logging.WARNING)
         except Exception:  # as the standard library's handlers do
             self.handleError(record)
 
-    def _take(self, line: str, level: int) -> None:
+    def _take(self, line: str, *, may_wait: bool = True) -> None:
         """Write a line, or leave it until there are more."""
-        self._lines.append(line + self.terminator)
-        if not self._may_wait(level):
+        lines, loop = self._lines, self._loop
+        lines.append(line + self.terminator)
+        if (
+            not may_wait
+            or loop is None
+            or len(lines) >= _MAX_LINES
+            or self._thread != threading.get_ident()
+        ):
             self.flush()
-        elif self._timer is None and self._loop is not None:
-            self._timer = self._loop.call_later(_WAIT_S, self._due)
+        elif self._timer is None:
+            self._timer = loop.call_later(_WAIT_S, self._due)
 
     def flush(self) -> None:
         """Write what waits."""
@@ -94,11 +100,3 @@ class BufferedHandler(CallHandler):
             self.flush()
         except OSError:  # the reader of the log has left
             self._lines.clear()
-
-    def _may_wait(self, level: int) -> bool:
-        return (
-            self._loop is not None
-            and level < logging.WARNING
-            and len(self._lines) < _MAX_LINES
-            and self._thread == threading.get_ident()
-        )

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..._telemetry.ending import Ending
 from ..._telemetry.progress import CallProgress
-from ..._telemetry.records.access_log import FIELDS, clean
+from ..._telemetry.records.access_log import FIELDS, clean, is_clean
 
 __all__ = ["ShortFormatter"]
 
@@ -37,17 +37,20 @@ class ShortFormatter(logging.Formatter):
     def call_line(self, progress: CallProgress, ending: Ending) -> str:
         """Return the line of a call, as `format` makes it of its record."""
         request, last, usage = progress.request, progress.last, ending.usage
+        method, path = request.method, request.path
         model = request.model if last is None else last.model
+        if not is_clean(f"{method}{path}{model}"):  # the three at once, as nearly all are
+            method, path, model = clean(method), clean(path), model and clean(model)
         error = ending.error_type
         if error is not None and error == str(ending.status):
             error = None
         line = _line(
-            clean(request.method),
-            request.host + clean(request.path),
+            method,
+            request.host + path,
             self._status(ending.status),
             (ending.at - progress.started_at) * 1000,
             None if last is None else last.provider,
-            None if model is None else clean(model),
+            model,
             None if usage is None else (usage.input_tokens, usage.output_tokens),
             progress.attempts,
             error,

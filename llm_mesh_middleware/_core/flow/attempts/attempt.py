@@ -301,11 +301,12 @@ class Attempt(PerCall):
     def _detail(self) -> SummaryDetail:
         """Return how much of the response is to be read."""
         observation, prices = self._context.observation, self.upstream.prices
-        if observation.__class__ is not Observation and observation.wants_facts:
-            return "facts"
         if self._context.operation.continues_by or (prices is not NO_PRICES and prices):
             return "facts"
-        return "usage" if observation.counts_all else "nothing"
+        if observation.__class__ is Observation:
+            return "nothing"
+        detail = observation.detail
+        return "usage" if detail == "nothing" and observation.counts_all else detail
 
     def _unreadable(self, error: UpstreamError, summary: AnswerSummary | None = None) -> Outcome:
         """Return the outcome of an unreadable response, which a retry would only pay for again."""
