@@ -45,6 +45,7 @@ _OPAQUE = frozenset(
         "modelVersion",
         "obfuscation",
         "object",
+        "partial_image_b64",
         "previous_response_id",
         "responseId",
         "role",
@@ -84,6 +85,8 @@ _REPEATING = frozenset(("logprobs", "logprobsResult"))
 _PLAIN = frozenset(("text", "input_text"))
 _NUMBERS = frozenset((bool, float, int))
 _MEDIA = frozenset(("file_data", "image_url", "url"))
+# Members with a text or with encoded media; what is beside them tells.
+_EITHER = frozenset((*_MEDIA, "data", "result"))
 
 
 class ResponseTexts:
@@ -103,7 +106,7 @@ class ResponseTexts:
                 for key, item in here.items():
                     kind = item.__class__
                     if kind is str:
-                        if key not in _OPAQUE:
+                        if key not in _OPAQUE and (key not in _EITHER or is_text(here, key, item)):
                             if key in _JSON and "\\" in item:
                                 return None
                             found.append(item)
@@ -186,6 +189,8 @@ def is_text(container: Any, key: Any, item: str) -> bool:
     """Return whether a string is a text, not a name, a reference or encoded media."""
     if key == "data":  # base64, unless a document says that it is text
         return bool(container.get("type") == "text")
+    if key == "result":
+        return bool(container.get("type") != "image_generation_call")
     return key not in _OPAQUE and not (key in _MEDIA and item.startswith("data:"))
 
 

@@ -26,6 +26,7 @@ TOOL = {"name": "find"}
                 "messages": [
                     {"content": [{"type": "image_url", "image_url": {"url": "data:"}}, "Hi"]},
                     {"tool_calls": [{"id": "1", "function": {"name": "find", "arguments": "{}"}}]},
+                    {"content": "Hi", "images": [{"image_url": {"url": "data:"}}]},
                     7,
                 ],
                 "tools": [TOOL, 7],
@@ -34,6 +35,7 @@ TOOL = {"name": "find"}
                 [
                     Message("assistant", (Part("image_url"), HI)),
                     Message("assistant", (CalledTool("1", "find", "{}"),)),
+                    Message("assistant", (HI, Part("image_url"))),
                 ],
                 tools=[TOOL],
             ),

@@ -134,6 +134,10 @@ def test_tool_calls_are_put_together_in_any_order(name: str) -> None:
             {"content": [{"type": "text"}] * 2},
         ),
         (
+            [{"images": [{"index": 0, "url": "a"}]}, {"images": [{"index": 0, "url": "b"}]}],
+            {"content": None, "images": [{"index": 0, "url": "a"}, {"index": 0, "url": "b"}]},
+        ),
+        (
             [{"audio": {"id": "x", "data": "aa"}}, {"audio": {"data": "bb", "expires_at": 5}}],
             {"content": None, "audio": {"id": "x", "data": "aabb", "expires_at": 5}},
         ),

@@ -104,6 +104,26 @@ def test_every_text_of_a_request_is_checked(number: int) -> None:
     assert b"[EMAIL]" in left or b"[CREDIT_CARD]" in left
 
 
+DIGITS = f"{CARD}AAAA"
+URL = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{DIGITS}"}}
+DRAWN = {"type": "image_generation_call", "id": "i", "result": DIGITS}
+PIXELS = {"inlineData": {"mimeType": "image/png", "data": DIGITS}}
+MEDIA: list[tuple[Dialect, dict[str, Any]]] = [
+    (CHAT, {"choices": [{"message": {"role": "assistant", "content": "a", "images": [URL]}}]}),
+    (RESPONSES, {"output": [DRAWN]}),
+    (RESPONSES, {"output": [DRAWN], "partial_image_b64": DIGITS}),
+    (GEMINI, {"candidates": [{"content": {"parts": [PIXELS]}}]}),
+]
+
+
+@rows("dialect, body", MEDIA)
+def test_an_image_is_no_text(dialect: Dialect, body: dict[str, Any]) -> None:
+    """Digits of base64 can be those of a card; masked, nothing of the image would be left."""
+    given = json.dumps(body).encode()
+    assert is_clear_response(given, dialect, [GUARD])
+    assert guarded_response(given, dialect, INSPECTION) == given
+
+
 CALLS = [
     (ANTHROPIC, {"content": [tool_use({MAIL: CARD, "id": [MAIL]})]}),
     (GEMINI, {"candidates": [{"content": {"parts": [{"functionCall": {"args": {MAIL: CARD}}}]}}]}),

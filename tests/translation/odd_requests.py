@@ -40,6 +40,7 @@ FUNCTION = {"type": "function", "function": {"name": "one", "description": ""}}
 CUSTOM = {"type": "custom", "custom": {"name": "c", "description": "d"}}
 CALLED = {"id": "a", "type": "custom", "custom": {"name": "c", "input": "free"}}
 PDF = {"filename": "a_b/ü.pdf", "file_data": "data:application/pdf;base64,JVBERi0="}
+DRAWN = {"type": "image_url", "image_url": {"url": URL}}
 CHAT: dict[str, dict[str, Any]] = {
     "instructions everywhere": {
         "messages": [system("a"), user("x"), said("y"), system("b"), user("z"), system("c")]
@@ -79,6 +80,13 @@ CHAT: dict[str, dict[str, Any]] = {
     "members that are null": {"messages": [user("x")], "stop": None, "tools": None, "seed": None},
     "two limits": {"messages": [user("x")], "max_tokens": 5, "max_completion_tokens": 7},
     "documents of one name": {"messages": [user([{"type": "file", "file": PDF}] * 2)]},
+    "images of the assistant, also before a result": {
+        "messages": [
+            *(user("x"), said("y") | {"images": [DRAWN]}, user("Bluer"), said("") | {"images": []}),
+            *(said(None, call("a")) | {"images": [DRAWN]}, told("a", "A")),
+        ],
+        "tools": [FUNCTION],
+    },
     "letters of every kind": {"messages": [user("ü\u2028\x00😀")]},
 }
 IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}}
@@ -154,6 +162,18 @@ RESPONSES: dict[str, dict[str, Any]] = {
         "input": [system("a"), {"role": "developer", "content": "b"}, user("x"), system("c")],
         "instructions": "i",
     },
+    "an image that was made, and one that is stored elsewhere": {
+        "input": [
+            *(user("x"), {"type": "image_generation_call", "id": "i", "status": "completed"}),
+            {
+                "type": "image_generation_call",
+                "id": "i",
+                "status": "completed",
+                "result": PNG,
+            },
+            user("Bluer"),
+        ]
+    },
     "what ran at the provider": {
         "input": [
             {"type": "local_shell_call", "id": "l", "call_id": "s", "action": {}},
@@ -187,6 +207,17 @@ GEMINI: dict[str, dict[str, Any]] = {
     "a content without a role": {"contents": {"parts": [{"text": "x"}]}},
     "empty parts": {"contents": [content({"text": ""}), content(role="model"), content(CALL)][:2]}
     | {"systemInstruction": {"parts": [{"text": "s"}]}},
+    "images of the model": {
+        "contents": [
+            content({"text": "x"}),
+            content(
+                {"text": "y"}, {"inlineData": {"mimeType": "image/png", "data": PNG}}, role="model"
+            ),
+            content({"text": "Bluer"}),
+            content({"inlineData": {"mimeType": "image/png", "data": PNG}}, role="model"),
+        ],
+        "generationConfig": {"responseModalities": ["TEXT"]},
+    },
     "members in snake case": {
         "contents": [content({"inline_data": {"mime_type": "image/png", "data": PNG}})],
         "generation_config": {"max_output_tokens": 5, "thinking_config": {"thinking_budget": -1}},

@@ -8,17 +8,23 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import httpx
+import openai
 import pytest
 from anthropic.types import Message
+from google import genai
+from google.genai import types
 from google.genai.types import GenerateContentResponse
 from openai.types.chat import ChatCompletion
 from openai.types.responses import Response
 
+from llm_mesh_httpx import MeshTransport
 from llm_mesh_middleware._core.conversation.writing import Stamp
 from llm_mesh_middleware.testing import Answer, Stream
-from tests.clouds.bench import bench
+from tests.clouds.bench import HOST, bench
 from tests.rows import rows
 from tests.translation.dialect_table import CLIENTS, DIALECTS, PROVIDERS
+from tests.translation.fields.of_images import STAND_IN
 from tests.translation.odd_streams import GIF, PNG, content, image, pixels
 from tests.translation.spoken.rows import Part
 from tests.translation.worlds import events
@@ -175,7 +181,7 @@ def test_a_client_of_messages_is_told_of_an_image_that_it_cannot_get(
     with bench(PROVIDERS["gemini"].config) as made:
         made.answer(Stream(given) if streams else Answer(body=body))
         got = made.client.post(
-            "http://models.example/v1/messages",
+            f"http://{HOST}/v1/messages",
             json={**ASK, "max_tokens": 9, "top_k": 3, "stream": streams, "context": 1},
         )
     assert got.status_code == 200
@@ -193,8 +199,70 @@ def test_a_whole_answer_that_becomes_a_stream_names_what_is_lost_in_its_head() -
     body, _, _ = WHOLE["gemini", "images, a draft, code and sound"]
     with bench(PROVIDERS["gemini"].config) as made:
         made.answer(Answer(body=body))
-        got = made.client.post(
-            "http://models.example/v1/chat/completions", json=ASK | {"stream": True}
-        )
+        got = made.client.post(f"http://{HOST}/v1/chat/completions", json=ASK | {"stream": True})
     assert got.headers["x-llm-mesh-dropped"] == "response.draft, response.code, response.audio"
     assert got.text.count('"images"') == 2
+
+
+def _again(first: Any, ask: str) -> list[Any]:
+    return [*ASK["messages"], first.model_dump(exclude_none=True), {"role": "user", "content": ask}]
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_a_second_turn_of_chat_has_the_image_with_its_signature(streams: bool) -> None:
+    signed = pixels(PNG) | {"thoughtSignature": "c2ln"}
+    with bench(PROVIDERS["gemini"].config) as made:
+        sdk = openai.OpenAI(
+            base_url=f"http://{HOST}/v1", api_key="none", max_retries=0, http_client=made.client
+        ).chat.completions
+        if streams:
+            made.answer(Stream(events(content(pixels(GIF)), content(signed, finish="STOP"))))
+            with sdk.stream(**ASK, modalities=["image", "text"]) as stream:  # type: ignore[list-item]
+                stream.until_done()
+                message: Any = stream.get_final_completion().choices[0].message
+        else:
+            made.answer(Answer(body=of_gemini(pixels(GIF), signed)))
+            message = sdk.create(**ASK, modalities=["image", "text"]).choices[0].message  # type: ignore[list-item]
+        assert made.asked.json()["generationConfig"]["responseModalities"] == ["IMAGE", "TEXT"]
+        assert [one["image_url"]["url"] for one in message.images] == [GIF, PNG]
+        made.answer(Answer(body=of_gemini()))
+        sdk.create(model="m", messages=_again(message, "Bluer"))
+        _, model, _ = PROVIDERS["gemini"].judge(made.asked)["contents"]
+    first, second = [part for part in model["parts"] if "inlineData" in part]
+    assert first.pop("thoughtSignature") == STAND_IN
+    assert (first, second) == (pixels(GIF), signed)
+
+
+def test_a_second_turn_of_responses_has_the_image_with_its_signature() -> None:
+    signed = pixels(PNG) | {"thoughtSignature": "c2ln"}
+    with bench(PROVIDERS["gemini"].config) as made:
+        sdk = openai.OpenAI(
+            base_url=f"http://{HOST}/v1", api_key="none", max_retries=0, http_client=made.client
+        ).responses
+        made.answer(Answer(body=of_gemini(signed)))
+        got = sdk.create(model="m", input="Draw", store=False)
+        output: list[Any] = [item.model_dump(exclude_none=True) for item in got.output]
+        made.answer(Answer(body=of_gemini()))
+        sdk.create(model="m", input=[*output, {"role": "user", "content": "Bluer"}], store=False)
+        model, _ = PROVIDERS["gemini"].judge(made.asked)["contents"]
+    assert model["parts"][-1] == signed
+
+
+def test_a_second_turn_of_gemini_has_the_image_for_responses() -> None:
+    with (
+        bench(PROVIDERS["responses"].config) as made,
+        httpx.Client(transport=MeshTransport(made.mesh)) as http,
+    ):
+        options = types.HttpOptions(base_url=f"http://{HOST}", httpx_client=http)
+        chat = genai.Client(api_key="none", http_options=options).chats.create(model="m")
+        made.answer(Answer(body=WHOLE["responses", "images, a failed one and a search"][0]))
+        drawn = chat.send_message("Draw")
+        assert [part.inline_data.mime_type for part in drawn.parts or () if part.inline_data]
+        made.answer(Answer(body=SAID["responses"]))
+        assert chat.send_message("Bluer").text == "a"
+        (item,) = [
+            item
+            for item in PROVIDERS["responses"].judge(made.asked)["input"]
+            if item.get("type") == "image_generation_call"
+        ]
+    assert (item["result"], item["output_format"]) == (DATA, "png")

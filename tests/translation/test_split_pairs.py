@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from llm_mesh_middleware._dialects.translation.split_pairs import SplitPairs
+from llm_mesh_middleware._core.http.split_pairs import SplitPairs
 from tests.rows import rows
 
 FACE = "\N{GRINNING FACE}"

@@ -81,6 +81,7 @@ class Conversation(msgspec.Struct, kw_only=True):
         extra: members that this form does not have, raw; writers of the same family may use them,
             others report them as dropped.
         quiet: names of members that are dropped without a report, as their effect is not visible.
+        modalities: what the answer may contain, `text` or `image`; empty for texts alone.
         names: neutral name -> the client's name, where they differ, for reports of losses.
         echo: raw members that the client's own dialect repeats in its answers.
         lost: the client's names of what the reader could not convert.
@@ -110,6 +111,7 @@ class Conversation(msgspec.Struct, kw_only=True):
     output: OutputFormat | None = None
     thinking: Thinking | None = None
     verbosity: str | None = None
+    modalities: tuple[str, ...] = ()
     service_tier: str | None = None
     user: str | None = None
     metadata: msgspec.Raw | None = None

@@ -10,10 +10,11 @@ from ..._core.conversation.writing import DialectOptions, Losses, Written
 from ..claude.cache_marks import latest_marks
 from ..claude.sampling import choose_sampling, stop_sequences
 from ..claude.turns import instructions
+from ..translation.made_images import with_images_at_users
 from ..translation.proofs import BEDROCK
 from ..translation.texts import without_none
 from ..translation.tools import describe, named_tools, object_schema, offered_tools
-from .turns import TurnWriter, cache_point
+from .turns import TurnWriter, cache_point, takes_image
 
 __all__ = ["write_request"]
 
@@ -31,8 +32,10 @@ def write_request(conversation: Conversation, options: DialectOptions) -> Writte
     losses = Losses(conversation, options, "the Converse API")
     losses.refuse_choices()
     losses.refuse_logprobs()
+    losses.refuse_modalities()
     losses.drop("seed", "frequency_penalty", "presence_penalty", "logit_bias", "verbosity")
     losses.drop_extra()
+    conversation = with_images_at_users(conversation, losses, takes_image)
     if conversation.parallel_tool_calls is False:
         losses.drop_named(conversation.name_of("parallel_tool_calls"))
     sampling = choose_sampling(conversation, options, losses, verifier=BEDROCK)

@@ -24,7 +24,7 @@ from ..claude.turns import alternating_messages
 from ..translation.proofs import BEDROCK
 from ..translation.texts import arguments_of, document_text, flat_parts, json_object, safe_id
 
-__all__ = ["TurnWriter", "cache_point"]
+__all__ = ["TurnWriter", "cache_point", "takes_image"]
 
 Block = dict[str, Any]
 
@@ -51,6 +51,11 @@ _DOCUMENTS = {
 }
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9 ()\[\]-]+")
 _MAX_NAME = 180
+
+
+def takes_image(image: Image) -> bool:
+    """Return whether a turn of the user can have an image that a model has made."""
+    return image.media_type in _IMAGES and bool(image.data)
 
 
 def cache_point(cache: str | None) -> list[Block]:

@@ -4,6 +4,7 @@
 |---|---|
 | instructions after the first turn | a message of the user: many models' templates reject others |
 | an image | base64 in the message of its text, also of a tool's |
+| an image of the assistant | the next message of the user |
 | a result that is an error | its text with a prefix: the API has no flag |
 | reasoning | `thinking`, unless it has a proof of another dialect |
 """
@@ -27,6 +28,7 @@ from ..._core.conversation.parts import (
 )
 from ..._core.conversation.request import Conversation, Tool
 from ..._core.conversation.writing import DialectOptions, Losses, Written
+from ..translation.made_images import with_images_at_users
 from ..translation.texts import (
     arguments_of,
     document_text,
@@ -59,6 +61,8 @@ def write_request(
     if conversation.service_tier not in _USUAL_TIERS:
         losses.drop("service_tier")
     losses.drop_extra()
+    losses.refuse_modalities()
+    conversation = with_images_at_users(conversation, losses, lambda image: bool(image.data))
     tools = _tools(conversation, losses)
     members = without_none(
         model=model,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..._core.conversation.content import CalledTool, Message, RequestContent
+from ..._core.conversation.content import CalledTool, Message, Part, RequestContent
 from ..._core.values.payload import Fields
 from ..objects import object_in, objects_in
 from ..recording import parts_of, read_member, role_of
@@ -17,7 +17,9 @@ _KINDS = {"input_text": "text", "output_text": "text"}
 def message_of(message: dict[str, Any]) -> Message:
     """Return a message in its parts, with the tools that it calls."""
     calls = (_call(each) for each in objects_in(message.get("tool_calls")))
-    return Message(role_of(message), (*parts_of(message.get("content"), _KINDS), *calls))
+    images = (Part("image_url") for _ in objects_in(message.get("images")))
+    content = parts_of(message.get("content"), _KINDS)
+    return Message(role_of(message), (*content, *images, *calls))
 
 
 def _call(call: dict[str, Any]) -> CalledTool:

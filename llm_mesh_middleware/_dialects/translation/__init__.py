@@ -1,6 +1,7 @@
 """Translates between dialects, through the neutral form.
 
-transformer  relay  events  whole  split_pairs      one attempt: its request, response, stream
+transformer  relay  events  whole                   one attempt: its request, response, stream
 requests  texts  tools  thinking  proofs  faults    shared by the dialects' readers and writers
+made_images                                         moves images of models to the user's turns
 counting                                            token counts by providers, or estimates
 """

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ..._core.conversation.answer import Delta, End
+from ..._core.http.split_pairs import SplitPairs
 from ..._core.http.sse import MAX_EVENT_BYTES, EventCutter, EventTooLong, event_parts
 from ...exceptions import UpstreamProtocolError
-from .split_pairs import SplitPairs
 
 __all__ = ["BrokenStream", "ServerSentReader"]
 

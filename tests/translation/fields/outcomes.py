@@ -14,7 +14,14 @@ from llm_mesh_middleware._core.conversation.writing import DialectOptions
 from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware._core.values.messages import ClientRequest
 from llm_mesh_middleware._core.values.payload import decode_fields
-from llm_mesh_middleware._dialects import anthropic, bedrock, gemini, openai_chat, openai_responses
+from llm_mesh_middleware._dialects import (
+    anthropic,
+    bedrock,
+    gemini,
+    ollama,
+    openai_chat,
+    openai_responses,
+)
 from llm_mesh_middleware.exceptions import UnsupportedField
 
 __all__ = [
@@ -39,6 +46,7 @@ SIDES: dict[str, Any] = {
     "messages": anthropic.DIALECT,
     "gemini": gemini.DIALECT,
     "bedrock": bedrock.DIALECT,
+    "ollama": ollama.DIALECT,
 }
 PNG, PDF, WAV = "iVBORw0KGgo=", "JVBERi0=", "UklGRg=="
 URL = "https://x.example/a.png"
@@ -95,7 +103,7 @@ def written(client: str, provider: str, members: Mapping[str, Any]) -> tuple[Any
 
 
 def has(sent: Any, wanted: Any) -> bool:
-    """Whether all that is wanted is there; lists are compared item by item."""
+    """Whether all that is wanted is there; lists are compared item by item, `...` is anything."""
     if isinstance(wanted, Mapping):
         return isinstance(sent, Mapping) and all(
             name in sent and has(sent[name], value) for name, value in wanted.items()
@@ -106,7 +114,7 @@ def has(sent: Any, wanted: Any) -> bool:
             and len(sent) == len(wanted)
             and all(has(one, other) for one, other in zip(sent, wanted, strict=True))
         )
-    return bool(sent == wanted)
+    return wanted is ... or bool(sent == wanted)
 
 
 def check(client: str, provider: str, members: Mapping[str, Any], outcome: Outcome) -> None:

@@ -22,9 +22,16 @@ from ...claude.turns import alternating_messages
 from ...translation.proofs import ANTHROPIC
 from ...translation.texts import arguments_of, json_object, safe_id, without_none
 
-__all__ = ["MessageWriter", "cache_mark"]
+__all__ = ["MessageWriter", "cache_mark", "takes_image"]
+
+_IMAGES = frozenset(("image/gif", "image/jpeg", "image/jpg", "image/png", "image/webp"))
 
 Block = dict[str, Any]
+
+
+def takes_image(image: Image) -> bool:
+    """Return whether a turn of the user can have an image that a model has made."""
+    return bool(image.url) or (image.media_type in _IMAGES and bool(image.data))
 
 
 def cache_mark(cache: str | None) -> dict[str, Any]:

@@ -20,11 +20,12 @@ from ...._core.conversation.writing import DialectOptions, Losses, Written
 from ...claude.cache_marks import latest_marks
 from ...claude.sampling import choose_sampling, stop_sequences
 from ...claude.turns import instructions
+from ...translation.made_images import with_images_at_users
 from ...translation.proofs import ANTHROPIC
 from ...translation.texts import without_none
 from ...translation.thinking import is_off
 from ...translation.tools import describe, named_tools, object_schema, offered_tools
-from .messages_writer import MessageWriter, cache_mark
+from .messages_writer import MessageWriter, cache_mark, takes_image
 
 __all__ = ["write_request"]
 
@@ -46,8 +47,10 @@ def write_request(
     losses = Losses(conversation, options, "the Messages API")
     losses.refuse_choices()
     losses.refuse_logprobs()
+    losses.refuse_modalities()
     losses.drop("seed", "frequency_penalty", "presence_penalty", "logit_bias", "verbosity")
     losses.drop_extra()
+    conversation = with_images_at_users(conversation, losses, takes_image)
     tools, choice = _tools(conversation)
     sampling = choose_sampling(conversation, options, losses, verifier=ANTHROPIC)
     members = without_none(

@@ -264,4 +264,4 @@ def _written_parts(parts: Sequence[NeutralPart], finish: FinishReason) -> Iterat
             case ToolCall():
                 yield write_call(part, finish)
             case Image():
-                yield write_image(part)
+                yield write_image(part) | write_signature(part.proof)

@@ -43,6 +43,8 @@ RESOLUTIONS = {"high": "MEDIA_RESOLUTION_HIGH", "low": "MEDIA_RESOLUTION_LOW"}
 
 Block = dict[str, Any]
 
+_MEDIA = frozenset(("inlineData", "fileData"))
+
 
 class ContentWriter:
     """Writes the turns of one conversation."""
@@ -50,6 +52,12 @@ class ContentWriter:
     def __init__(self, conversation: Conversation, losses: Losses) -> None:
         self._conversation = conversation
         self._losses = losses
+        self._is_drawn = "image" in conversation.modalities or any(
+            isinstance(part, Image)
+            for turn in conversation.turns
+            if turn.role == "assistant"
+            for part in turn.parts
+        )
 
     def contents(self) -> list[Block]:
         """Return the contents. Neighbours of one role are one content."""
@@ -66,7 +74,10 @@ class ContentWriter:
                 contents.append({"role": role, "parts": list(map(self._response, results))})
                 others = (part for part in parts if not isinstance(part, ToolResult))
                 parts = [*_media(results), *others]
-            contents.append({"role": role, "parts": [*self._parts(parts)]})
+            blocks = [*self._parts(parts)]
+            if self._is_drawn and role == "model":
+                blocks = _signed(blocks)
+            contents.append({"role": role, "parts": blocks})
             calls = (part.id for part in parts if isinstance(part, ToolCall))
             order = {id: place for place, id in enumerate(calls)}
         return [content for content in contents if content["parts"]]
@@ -122,7 +133,10 @@ class ContentWriter:
 
     def _image(self, image: Image) -> Block:
         self._losses.refuse_file(image.file_id)
-        return write_image(image)
+        block = write_image(image)
+        if image.proof is not None and image.proof.dialect == GEMINI:
+            block["thoughtSignature"] = image.proof.value
+        return block
 
     def _document(self, document: Document) -> Block:
         self._losses.refuse_file(document.file_id)
@@ -152,6 +166,28 @@ def _thought(part: Reasoning) -> Block | None:
     if part.proof is None or part.proof.dialect != GEMINI:
         return None
     return {"text": part.text, "thought": True, "thoughtSignature": part.proof.value}
+
+
+def _signed(blocks: list[Block]) -> list[Block]:
+    """Return the blocks of a model's turn with signatures where models of images require them.
+
+    They require it of the first block after the thoughts, and of every image. The neutral form has
+    the signature of a text on the thought before it. Where there is none, the stand-in is used.
+    """
+    signed: list[Block] = []
+    thought: Block | None = None
+    for block in blocks:
+        if thought is not None and block.keys() == {"text"}:
+            block = block | {"thoughtSignature": thought.pop("thoughtSignature")}
+            if not thought["text"]:
+                signed.pop()
+        is_thought = block.get("thought", False)
+        thought = block if is_thought and "thoughtSignature" in block else None
+        is_first = not is_thought and all(earlier.get("thought") for earlier in signed)
+        if is_first or not _MEDIA.isdisjoint(block):
+            block = {"thoughtSignature": STAND_IN} | block
+        signed.append(block)
+    return signed
 
 
 def write_image(image: Image) -> Block:

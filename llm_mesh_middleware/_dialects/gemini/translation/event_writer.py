@@ -96,7 +96,7 @@ class ContentEventWriter:
                 if key in self._calls and json_object("".join(self._calls[key][1])) is not None:
                     self._end_call(key, "stop", out)
             case Image():
-                out.append(self._event([write_image(delta)]))
+                out.append(self._event([write_image(delta) | write_signature(delta.proof)]))
             case LogprobsDelta(tokens):
                 self._logprobs += tokens
             case Start():

@@ -42,6 +42,8 @@ _NAMES = {
     "logprobs": f"{_CONFIG}.responseLogprobs",
     "frequency_penalty": f"{_CONFIG}.frequencyPenalty",
     "presence_penalty": f"{_CONFIG}.presencePenalty",
+    "images": "inlineData",
+    "modalities": f"{_CONFIG}.responseModalities",
     "output": f"{_CONFIG}.responseMimeType",
     "thinking": f"{_CONFIG}.thinkingConfig",
     "service_tier": "serviceTier",
@@ -50,7 +52,7 @@ _NAMES = {
 _QUIET = frozenset(("labels", "model", "store"))
 _DETAILS = {"MEDIA_RESOLUTION_HIGH": "high", "MEDIA_RESOLUTION_LOW": "low"}
 _TIERS = {"standard": "default"}
-_TEXT = ("TEXT", "MODALITY_UNSPECIFIED")
+_MODALITIES = {"TEXT": "text", "IMAGE": "image"}
 _UNSPECIFIED = "UNSPECIFIED"
 _DYNAMIC = -1
 
@@ -97,6 +99,7 @@ def read_request(request: ClientRequest) -> Conversation:
         logprobs=config.response_logprobs,
         top_logprobs=config.logprobs,
         output=_read_output(config),
+        modalities=_read_modalities(config.response_modalities or ()),
         thinking=_read_thinking(config.thinking_config),
         service_tier=_TIERS.get(body.service_tier or "", body.service_tier),
         extra=extra,
@@ -129,8 +132,6 @@ def _read_config(config: shapes.Raw) -> tuple[shapes.Generation, Sequence[str]]:
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise malformed(_CONFIG, "is not an object") from None
     known, others = _decode_config(members)
-    if any(one not in _TEXT for one in known.response_modalities or ()):
-        raise unsupported(f"{_CONFIG}.responseModalities", "asks for more than text")
     return known, tuple(others)
 
 
@@ -178,6 +179,17 @@ def _read_output(config: shapes.Generation) -> OutputFormat | None:
     if schema:
         return OutputFormat(schema, name="output")
     return OutputFormat() if config.response_mime_type == "application/json" else None
+
+
+def _read_modalities(given: Sequence[str]) -> tuple[str, ...]:
+    read: dict[str, None] = {}
+    for one in map(str.upper, given):
+        if one in _MODALITIES:
+            read[_MODALITIES[one]] = None
+        elif not one.endswith(_UNSPECIFIED):
+            what = "requests more than texts and images"
+            raise unsupported(f"{_CONFIG}.responseModalities", what)
+    return () if read.keys() <= {"text"} else tuple(read)
 
 
 def _read_thinking(config: shapes.Thinking | None) -> Thinking | None:

@@ -106,6 +106,7 @@ def _generation_config(
         candidateCount=conversation.n if (conversation.n or 1) > 1 else None,
         responseLogprobs=conversation.logprobs or None,
         logprobs=conversation.top_logprobs if conversation.logprobs else None,
+        responseModalities=[one.upper() for one in conversation.modalities] or None,
         mediaResolution=_resolution(conversation),
         thinkingConfig=_thinking(conversation, options, losses),
     )

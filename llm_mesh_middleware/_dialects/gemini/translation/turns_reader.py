@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import msgspec
+from msgspec.structs import replace
 
 from ...._core.conversation.parts import (
     Audio,
@@ -99,11 +100,15 @@ def _read(part: shapes.Part, where: str, calls: _Calls) -> Iterator[Part]:
     if part.thought:
         yield Reasoning(part.text or "", proof, is_redacted)
         return
+    medium = _medium(part, where) if part.text is None else None
+    if isinstance(medium, Image):
+        yield medium if proof is None else replace(medium, proof=proof)
+        return
     if proof is not None:
         yield Reasoning("", proof, is_redacted)
     if part.text is not None:
         yield Text(part.text)
-    elif (medium := _medium(part, where)) is not None:
+    elif medium is not None:
         yield medium
     elif proof is None:
         raise unsupported(where, "is of a kind that cannot be translated")

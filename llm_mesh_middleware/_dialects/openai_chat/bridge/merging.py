@@ -33,6 +33,7 @@ _KEPT = frozenset(("id", "index"))
 # Lists by the name of their member; any other list has items that are continued by their index.
 _LISTS: dict[str, Callable[[], Identity]] = {
     "content": Blocks,
+    "images": Separate,  # each is whole; several servers give all of them the same index
     "reasoning": Blocks,
     "reasoning_content": Blocks,
     "reasoning_details": Blocks,

@@ -65,7 +65,8 @@ _NAMES = {
     "turns": "messages",
 }
 _NEWER_NAMES = {**_NAMES, "max_tokens": "max_completion_tokens"}
-# Members that are refused unless they are empty; of `modalities`, all but text.
+_MODALITIES = frozenset(("text", "image"))
+# Members that are refused unless they are empty; of `modalities`, all but text and images.
 _REFUSED = frozenset(("audio", "function_call", "functions", "modalities", "web_search_options"))
 
 
@@ -107,6 +108,7 @@ def read_request(fields: Fields) -> Conversation:
         output=_read_output(body),
         thinking=None if effort is None else Thinking(effort=effort, shows=True),
         verbosity=body.verbosity,
+        modalities=() if body.modalities in (None, ["text"]) else tuple(body.modalities or ()),
         service_tier=body.service_tier,
         user=body.safety_identifier or body.user,
         metadata=fields["metadata"] if body.metadata else None,
@@ -123,8 +125,8 @@ def _refuse_untranslatable(body: Request) -> None:
     for name in ("audio", "web_search_options"):
         if raw_member(getattr(body, name)):
             raise unsupported(name, "cannot be translated")
-    if any(modality != "text" for modality in body.modalities or ()):
-        raise unsupported("modalities", "can be translated for text only")
+    if not _MODALITIES.issuperset(body.modalities or ()):
+        raise unsupported("modalities", "can be translated for text and images only")
 
 
 def _read_messages(messages: list[Message]) -> tuple[tuple[Text, ...], tuple[Turn, ...]]:

@@ -6,6 +6,7 @@
 | a result of a tool | a message of the tool, its texts joined |
 | a result that is an error | the same with a prefix: the API has no flag |
 | an image in a result | a message of the user after the last result |
+| an image of the assistant | the next message of the user: OpenAI refuses unknown members |
 | reasoning | nothing, or `reasoning_content` if so configured |
 | instructions after the first turn | a text of the user, unless the provider accepts them |
 | consecutive turns of the user | one message: many models' templates require alternating roles |
@@ -28,9 +29,10 @@ from ...._core.conversation.parts import (
     ToolCall,
     ToolResult,
 )
-from ...._core.conversation.request import Conversation, Tool, Turn
+from ...._core.conversation.request import Conversation, OutputFormat, Tool, Turn
 from ...._core.conversation.writing import DialectOptions, Losses, Written
 from ...openai.members import shares_files, short_user, write_schema, write_tools
+from ...translation.made_images import with_images_at_users
 from ...translation.texts import (
     arguments_of,
     data_url,
@@ -61,6 +63,7 @@ def write_request(
     losses.refuse_choices(_MAX_CHOICES)
     losses.drop("top_k")
     losses.drop_extra()
+    conversation = with_images_at_users(conversation, losses, lambda image: not image.file_id)
     writer = _MessageWriter(conversation, options, losses)
     members = without_none(
         model=model,
@@ -76,10 +79,11 @@ def write_request(
         logprobs=conversation.logprobs or None,
         top_logprobs=conversation.top_logprobs if conversation.logprobs else None,
         verbosity=conversation.verbosity,
+        modalities=list(conversation.modalities) or None,
         service_tier=conversation.service_tier,
         user=None if conversation.user is None else short_user(conversation.user),
         reasoning_effort=_effort(conversation, options, losses),
-        response_format=_output(conversation),
+        response_format=None if conversation.output is None else _output(conversation.output),
         **{options.max_tokens_field: conversation.max_tokens},
     )
     members |= write_tools(conversation, _tool, _chosen)
@@ -219,10 +223,7 @@ def _effort(conversation: Conversation, options: DialectOptions, losses: Losses)
     return effort_of(thinking)
 
 
-def _output(conversation: Conversation) -> dict[str, Any] | None:
-    output = conversation.output
-    if output is None:
-        return None
+def _output(output: OutputFormat) -> dict[str, Any]:
     if not output.schema:
         return {"type": "json_object"}
     return {"type": "json_schema", "json_schema": write_schema(output)}

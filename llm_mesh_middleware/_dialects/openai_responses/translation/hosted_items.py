@@ -6,10 +6,14 @@ from typing import Any
 
 from ...._core.conversation.parts import Image
 
-__all__ = ["CALL", "has_image", "image_item", "lost_name", "made_image"]
+__all__ = ["CALL", "DRAWS", "has_image", "image_item", "lost_name", "made_image"]
 
 # The type of an item with an image.
 CALL = "image_generation_call"
+
+# The tool that makes images. Clients offer it along with others, so only one that is forced by the
+# choice says that the answer must be an image.
+DRAWS = "image_generation"
 
 # Items of tools that run at the provider, by which what is lost is named.
 _LOST = frozenset(

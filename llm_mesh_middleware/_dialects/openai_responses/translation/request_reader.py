@@ -2,7 +2,8 @@
 
 input items                                     turns
 message of a user                               user
-message of the assistant, reasoning, calls      assistant: neighbours are one turn
+message of the assistant, reasoning, calls,     assistant: neighbours are one turn
+  images
 outputs of calls                                user: before the next message of the user
 message of system or developer                  the first ones are instructions; later ones turns
 """
@@ -37,6 +38,7 @@ from ...openai.members import cache_of, read_mode
 from ...translation.proofs import RESPONSES, attach_proofs, open_proof
 from ...translation.requests import BodyDecoder, malformed, raw_member, unsupported
 from ...translation.texts import read_data_url
+from .hosted_items import DRAWS, made_image
 from .namespaces import full_name
 from .shapes import Item, PartMember, Request, ToolChoiceMember, ToolMember
 
@@ -58,8 +60,10 @@ _QUIET = frozenset(
     )
 )
 _NAMES = {
+    "images": "image_generation_call",
     "logprobs": "top_logprobs",
     "max_tokens": "max_output_tokens",
+    "modalities": "tool_choice",
     "output": "text",
     "thinking": "reasoning",
     "turns": "input",
@@ -98,7 +102,9 @@ def read_request(fields: Fields) -> Conversation:
     lost: list[str] = []
     system, turns = _Items(lost).read(body)
     text, reasoning = body.text, body.reasoning
-    tools = tuple(_read_tools(body.tools or [], lost))
+    draws = isinstance(body.tool_choice, ToolChoiceMember) and body.tool_choice.type == DRAWS
+    members = [tool for tool in body.tools or [] if not (draws and tool.type == DRAWS)]
+    tools = tuple(_read_tools(members, lost))
     echo = {name: fields[name] for name in _ECHOED if name in fields}
     if body.store is False or "reasoning.encrypted_content" in (body.include or ()):
         echo[WANTS_PROOFS] = msgspec.Raw(b"true")
@@ -110,7 +116,8 @@ def read_request(fields: Fields) -> Conversation:
         system=system,
         turns=turns,
         tools=tools,
-        tool_choice=_read_choice(body.tool_choice, tools),
+        tool_choice=None if draws else _read_choice(body.tool_choice, tools),
+        modalities=("image",) if draws else (),
         parallel_tool_calls=body.parallel_tool_calls,
         max_tokens=body.max_output_tokens,
         temperature=body.temperature,
@@ -185,6 +192,10 @@ class _Items:
             case "reasoning":
                 self._end_results()
                 self._assistant_parts.append(_read_reasoning(item))
+            case "image_generation_call" if item.result:
+                self._end_results()
+                if (image := made_image(item.result, item.output_format)) is not None:
+                    self._assistant_parts.append(image)
             case "item_reference":
                 raise unsupported(where, "refers to what is stored elsewhere; send the item itself")
             case _:  # history of tools that ran at the provider

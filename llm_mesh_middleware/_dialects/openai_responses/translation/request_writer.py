@@ -5,6 +5,7 @@
 | instructions | `instructions` |
 | texts of a turn | a message |
 | a call, a result | an item of its own |
+| an image of the assistant | an item of its own; one with a URL alone is moved to the user |
 | reasoning with a proof of OpenAI's | a reasoning item |
 | other reasoning | nothing: the API could not verify it |
 """
@@ -32,6 +33,7 @@ from ...._core.conversation.parts import (
 from ...._core.conversation.request import Conversation, Tool, Turn
 from ...._core.conversation.writing import DialectOptions, Losses, Written
 from ...openai.members import shares_files, short_user, write_schema, write_tools
+from ...translation.made_images import with_images_at_users
 from ...translation.proofs import RESPONSES
 from ...translation.texts import (
     custom_names,
@@ -44,6 +46,7 @@ from ...translation.texts import (
 )
 from ...translation.thinking import effort_of, is_off
 from ...translation.tools import schema_of
+from .hosted_items import DRAWS, has_image, image_item
 
 __all__ = ["write_request"]
 
@@ -65,6 +68,9 @@ def write_request(
     losses.refuse_choices()
     losses.drop("top_k", "stop", "seed", "frequency_penalty", "presence_penalty", "logit_bias")
     losses.drop_extra()
+    conversation = with_images_at_users(
+        conversation, losses, lambda image: not image.file_id, stays=has_image
+    )
     reasoning = _reasoning(conversation, options, losses)
     members = without_none(
         model=model,
@@ -83,6 +89,10 @@ def write_request(
         store=False,
     )
     members |= _tools(conversation)
+    if "image" in conversation.modalities:
+        members["tools"] = [*members.get("tools", ()), {"type": DRAWS}]
+        if conversation.modalities == ("image",):
+            members["tool_choice"] = {"type": DRAWS}
     if streams:
         members["stream"] = True
     return Written(members, losses.names)
@@ -146,6 +156,9 @@ class _Writer:
                     arguments = part.arguments or "{}"
                     call = {"call_id": part.id, "name": part.name, "arguments": arguments}
                     yield {"type": "function_call", **call}
+                case Image():
+                    digest = sha256(part.data.encode()).hexdigest()[:32]
+                    yield image_item(part, f"ig_{digest}")
                 case Reasoning():
                     if (item := _reasoning_item(part)) is not None:
                         yield item

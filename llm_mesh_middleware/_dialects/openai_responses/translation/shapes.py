@@ -42,6 +42,8 @@ class Item(msgspec.Struct):
     output: str | list[PartMember] | None = None
     summary: list[PartMember] | None = None
     encrypted_content: str | None = None
+    result: str | None = None
+    output_format: str | None = None
 
 
 class ToolMember(msgspec.Struct):
