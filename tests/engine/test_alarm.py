@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -124,3 +126,43 @@ async def test_an_error_of_the_step_is_not_hidden_by_the_timeout() -> None:
     alarm, now = alarm_here(), asyncio.get_running_loop().time()
     with pytest.raises(KeyError), step_of(alarm, now + SOON_S):
         await fail_when_cancelled()
+
+
+async def test_an_alarm_that_rests_serves_the_next_call_with_its_timer_still_set() -> None:
+    first, loop = alarm_here(), asyncio.get_running_loop()
+    with step_of(first, loop.time() + SOON_S):
+        pass
+    first.rest()
+    second = alarm_here()
+    assert second is first
+    assert alarm_here() is not first
+    with step_of(second, loop.time() + LATER_S):
+        await asyncio.sleep(SOON_S * 1.5)  # the timer of the first call is due
+    with pytest.raises(TimeoutError), step_of(second, loop.time() + SOON_S):
+        await asyncio.Event().wait()
+    assert is_left_alone()
+
+
+async def test_few_alarms_rest_and_none_that_does_ends_anything() -> None:
+    loop = asyncio.get_running_loop()
+    alarms = [alarm_here() for _ in range(100)]
+    for alarm in alarms:
+        with step_of(alarm, loop.time() + SOON_S):
+            pass
+        alarm.rest()
+    await asyncio.sleep(SOON_S * 1.5)
+    assert is_left_alone()
+    assert len({id(alarm_here()) for _ in range(100)} & set(map(id, alarms))) == 64
+
+
+def test_alarms_that_rest_do_not_keep_their_loop() -> None:
+    async def call() -> weakref.ref[asyncio.AbstractEventLoop]:
+        alarm, loop = alarm_here(), asyncio.get_running_loop()
+        with step_of(alarm, loop.time() + LATER_S):
+            pass
+        alarm.rest()
+        return weakref.ref(loop)
+
+    loop = asyncio.run(call())
+    gc.collect()
+    assert loop() is None

@@ -35,7 +35,7 @@ from ..._core.values.steps import (
 )
 from ...exceptions import AnswerableError, ClientDisconnected
 from ..http.protocols import AsyncUpstreamClient
-from ..tasks.alarm import Alarm
+from ..tasks.alarm import NO_ALARM, Alarm
 from ..tasks.background import AsyncBackground
 from ..tasks.in_loop import end_task, from_any_thread
 from .async_connection import AsyncConnection
@@ -76,7 +76,7 @@ async def adrive(
             else:
                 result = await driver.perform_apart(step)
     except StopIteration as stop:
-        return AsyncDelivery(stop.value, driver)
+        return driver.delivery(stop.value)
     except BaseException as error:
         reason = why() if isinstance(error, asyncio.CancelledError) else error
         if driver.goes_on(flow, reason):
@@ -154,6 +154,13 @@ class AsyncDriver(AsyncConnection):
             if raised is not reason:  # raised through if there is nothing to settle
                 raise
         return b"".join(last)
+
+    def delivery(self, reply: Reply) -> AsyncDelivery:
+        """Return the reply to deliver; after a whole one no step follows, so the alarm can rest."""
+        if reply.body.__class__ is bytes and self._apart is None and self._watched is None:
+            self._alarm.rest()
+            self._alarm = NO_ALARM
+        return AsyncDelivery(reply, self)
 
     async def aclose(self) -> None:
         """Close the last attempt's connection, or keep it if its response was read whole."""

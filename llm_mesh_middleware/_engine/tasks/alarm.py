@@ -5,7 +5,8 @@
     timer:  t1 -------- fires early: sets itself for t2 ------ fires: cancels the waiting task
 
 Moving a timer with every read of a stream would cost more than the read. The timers are those of
-the loop's wheel.
+the loop's wheel. For the same reason an alarm outlives its call, with its timer, and serves the
+next one.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from time import monotonic
 from ..._core.private import PerCall
 from .wheel import Wheel, wheel_of
 
-__all__ = ["Alarm"]
+__all__ = ["NO_ALARM", "Alarm"]
 
 _AHEAD_S = 5.0
+_MAX_SPARE = 64
 
 
 class Alarm(PerCall):
@@ -52,7 +54,12 @@ class Alarm(PerCall):
     @classmethod
     def of(cls, loop: asyncio.AbstractEventLoop) -> Alarm:
         """Return an alarm for tasks of `loop`."""
-        return cls(loop, wheel_of(loop))
+        wheel = wheel_of(loop)
+        if not wheel.spare:
+            return cls(loop, wheel)
+        alarm: Alarm = wheel.spare.pop()
+        alarm._loop = loop
+        return alarm
 
     def arm(self, when: float) -> None:
         """Limit the waits of the running task, until `task` is set to None."""
@@ -79,6 +86,15 @@ class Alarm(PerCall):
             self._wheel.drop(self, self._slot)
             self._slot = None
 
+    def rest(self) -> None:
+        """Leave the alarm to the next call, its timer set; the caller must not use it again."""
+        spare = self._wheel.spare
+        if len(spare) < _MAX_SPARE:
+            self._loop = _NO_LOOP  # the wheel of a loop must not keep it alive
+            spare.append(self)
+        else:
+            self.close()
+
     def due(self) -> None:
         """Cancel the step if its time is up; called by the wheel."""
         self._slot = None
@@ -95,3 +111,8 @@ class Alarm(PerCall):
         soon = monotonic() + _AHEAD_S
         self._fires_at = when = when if when < soon else soon
         self._slot = self._wheel.set(self, when)
+
+
+_NO_LOOP: asyncio.AbstractEventLoop = None  # type: ignore[assignment]
+NO_ALARM = Alarm(_NO_LOOP, None)  # type: ignore[arg-type]
+"""Stands in for one that rests; it can only be closed."""

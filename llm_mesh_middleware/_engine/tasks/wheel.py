@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import math
 from time import monotonic
-from typing import Protocol
+from typing import Any, Protocol
 from weakref import WeakKeyDictionary, ref
 
 __all__ = ["Timed", "Wheel", "wheel_of"]
@@ -28,14 +28,18 @@ class Timed(Protocol):
 
 
 class Wheel:
-    """The timers of one event loop, on the monotonic clock."""
+    """The timers of one event loop, on the monotonic clock.
 
-    __slots__ = ("_loop", "_next", "_waiting")
+    `spare` has objects that keep their timer here until somebody uses them again.
+    """
+
+    __slots__ = ("_loop", "_next", "_waiting", "spare")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = ref(loop)
         self._waiting: dict[int, set[Timed]] = {}
         self._next = math.inf  # the slot that the loop's timer is set for
+        self.spare: list[Any] = []
 
     def set(self, timed: Timed, when: float) -> int:
         """Call `timed.due` at `when`; return the slot, for `drop`."""
