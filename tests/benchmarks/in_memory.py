@@ -25,6 +25,7 @@ from types import FrameType
 from typing import Any
 
 from llm_mesh_middleware import LLMMeshMiddleware
+from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware._core.values.messages import ResponseHead, UpstreamRequest
 from llm_mesh_middleware._engine.http.clients import UpstreamClients
 from llm_mesh_middleware._engine.http.http1 import ResponseReader
@@ -100,7 +101,9 @@ class Client:
 
     async def open(self, request: UpstreamRequest) -> _Response:
         body = self._pieces[0] if self._fields is JSON else None
-        return _Response(response_head(PROVIDER_HOST, 200, self._fields, body=body), self._pieces)
+        return _Response(
+            response_head(PROVIDER_HOST, 200, Headers(self._fields), body=body), self._pieces
+        )
 
     async def aclose(self) -> None:
         """There are no connections."""

@@ -19,6 +19,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from llm_mesh_middleware import LLMMeshMiddleware, LLMPolicy, LLMProvider, LLMRoute, MeshSettings
+from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware._core.values.messages import UpstreamRequest
 from llm_mesh_middleware._engine.http.clients import UpstreamClients
 from llm_mesh_middleware._engine.http.protocols import response_head
@@ -203,7 +204,7 @@ def calls_of_outbound(meter: Meter = function_calls) -> float:
 
 class _Response:
     def __init__(self) -> None:
-        self.head = response_head(PROVIDER_HOST, 200, JSON, body=_ANSWER)
+        self.head = response_head(PROVIDER_HOST, 200, Headers(JSON), body=_ANSWER)
         self._pieces = iter((_ANSWER,))
 
     def read(self, until: float) -> bytes:

@@ -40,7 +40,7 @@ def read(parts: Iterable[bytes]) -> Seen:
         rest = b""
     if answer.error is not None:
         raise answer.error
-    return Seen(answer.status, answer.fields, b"".join(body), answer.keeps)
+    return Seen(answer.status, answer.headers.raw, b"".join(body), answer.keeps)
 
 
 HINT = b"HTTP/1.1 103 Early\r\nLink: <a>\r\n\r\n"

@@ -1,14 +1,14 @@
-"""Checks of a request line and header fields: target, host, body length."""
+"""Checks of a request line and header fields: target, host, body length, line breaks."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ...exceptions import MalformedRequest, RequestTooLarge, UnsupportedEncoding
 from ..values.headers import Headers
 from .hosts import normalise_host
 
-__all__ = ["check_body", "check_hosts", "split_target", "too_large"]
+__all__ = ["check_body", "check_hosts", "has_breaks", "split_target", "too_large"]
 
 _CLOSE = {"connection": "close"}
 
@@ -45,19 +45,24 @@ def check_body(headers: Headers, max_bytes: int) -> None:
         UnsupportedEncoding: the body is compressed.
     """
     names = headers.by_name
-    if b"content-length" in names:
-        lengths = headers.get_all(b"content-length")
-        if len(lengths) > 1 or b"transfer-encoding" in names:
+    length = names.get(b"content-length")
+    if length is not None:
+        if headers.one(b"content-length") is None or b"transfer-encoding" in names:
             raise MalformedRequest(
                 "the request declares its length in more than one way", headers=_CLOSE
             )
-        length = lengths[0]
-        if not (length.isascii() and length.isdigit()):
+        if not length.isdigit():  # of bytes: ASCII only
             raise MalformedRequest("the Content-Length field is not a number", headers=_CLOSE)
         if len(length) > 18 or int(length) > max_bytes:
             raise too_large(max_bytes, int(length[:18]))
     if b"content-encoding" in names and headers.get("content-encoding") not in ("", "identity"):
         raise UnsupportedEncoding("send the body without Content-Encoding", headers=_CLOSE)
+
+
+def has_breaks(lines: Iterable[bytes]) -> bool:
+    """Return whether a line has a CR, an LF or a NUL, which must not be sent (RFC 9110 5.5)."""
+    text = b"".join(lines).decode("latin-1")  # one character is found faster in text
+    return "\n" in text or "\r" in text or "\0" in text
 
 
 def too_large(max_bytes: int, size_bytes: int | None = None) -> RequestTooLarge:

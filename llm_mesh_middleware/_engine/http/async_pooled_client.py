@@ -71,24 +71,19 @@ class AsyncPooledClient:
         return self._send(request)
 
     async def _send(self, request: UpstreamRequest) -> AsyncPooledResponse:
-        try:
-            return await self._open(request)
-        except _FAULTS as exc:
-            raise _map(exc, request) from exc
-
-    async def _open(self, request: UpstreamRequest) -> AsyncPooledResponse:
-        """Open a call; replace a reused connection that the provider was closing by a new one.
+        """Make a call; replace a reused connection that the provider was closing by a new one.
 
         A provider that restarts closes all of them.
         """
-        destination = self._destination(request.endpoint)
-        head = destination.head(request)
         has_replaced = False
         while True:
-            kept = None if has_replaced else destination.pool.take()
-            connection = kept or await self._connect(destination, request.connect_timeout_s)
-            sent_at = self._loop.time()
+            kept = connection = None
+            began_at = self._loop.time()
             try:
+                destination = self._destination(request.endpoint)
+                head = destination.head(request)
+                kept = None if has_replaced else destination.pool.take()
+                connection = kept or await self._connect(destination, request.connect_timeout_s)
                 connection.send(head, request.body)
                 answer = ResponseReader()
                 while (rest := answer.feed_head(await connection.receive())) is None:
@@ -96,11 +91,15 @@ class AsyncPooledClient:
                 host = request.endpoint.provider_host
                 return AsyncPooledResponse(self, destination, connection, answer, rest, host)
             except BaseException as exc:
-                connection.abort()
-                is_stale = kept is not None and self._loop.time() - sent_at < STALE_S
-                if not is_stale or not isinstance(exc, _STALE_ERRORS):
-                    raise
-            has_replaced = True
+                if connection is not None:
+                    connection.abort()
+                is_stale = kept is not None and self._loop.time() - began_at < STALE_S
+                has_replaced = is_stale and isinstance(exc, _STALE_ERRORS)
+                if has_replaced:
+                    continue
+                if isinstance(exc, _FAULTS):
+                    raise _map(exc, request) from exc
+                raise
 
     async def _connect(self, destination: AsyncDestination, connect_s: float) -> AsyncConnection:
         connection = await self._connector.open(destination, connect_s)
@@ -188,7 +187,7 @@ class AsyncPooledResponse:
         self.head = response_head(
             host,
             answer.status,
-            answer.fields,
+            answer.headers,
             is_clean=answer.is_clean,
             body=begun if answer.is_over and answer.error is None else None,
         )

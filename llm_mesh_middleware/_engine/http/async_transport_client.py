@@ -13,7 +13,7 @@ from ...exceptions import UpstreamError
 from ..tasks.shielding import run_interruptible, run_to_completion
 from .httpx_spans import make_request
 from .protocols import STALE_S, response_head, torn
-from .transport_client import extensions_of, fields_of, map_error
+from .transport_client import extensions_of, headers_of, map_error
 
 __all__ = ["AsyncTransportClient"]
 
@@ -115,7 +115,7 @@ class AsyncTransportResponse:
         if not isinstance(response.stream, httpx.AsyncByteStream):
             raise TypeError("the transport answered with a synchronous stream")
         self._chunks: AsyncIterator[bytes] = response.stream.__aiter__()
-        self.head = response_head(host, response.status_code, fields_of(response))
+        self.head = response_head(host, response.status_code, headers_of(response))
 
     async def read(self) -> bytes:
         """Return the next bytes; see `AsyncUpstreamResponse`."""

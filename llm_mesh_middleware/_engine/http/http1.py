@@ -24,6 +24,7 @@ import re
 from typing import NamedTuple
 
 from ..._core.private import PerCall
+from ..._core.values.headers import Headers
 from .protocols import MAX_HEAD_BYTES, TOKEN_BYTES, are_names
 
 __all__ = ["NoResponse", "NotHTTP", "ResponseReader"]
@@ -43,9 +44,11 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: [^\n]*|\r)?\n")
 _FOLD = re.compile(rb"\r?\n[ \t]+")  # RFC 9112 5.2: a client reads it as a space
 
 _CRLF, _BLANK = b"\r\n", b"\r\n\r\n"
-# All that a field value must not have.
-_CONTROLS = bytes((*range(9), *range(10, 32), 127))
+# Replaces what a field value must not have; without a change it returns the same value, and fast.
+_CONTROLS = frozenset((*range(9), *range(10, 32), 127))
+_WITHOUT_CONTROLS = bytes(ord("?") if byte in _CONTROLS else byte for byte in range(256))
 _NO_BODY = frozenset((204, 304))
+_NO_HEADERS = Headers()
 _UNTIL_CLOSED = -1
 
 
@@ -81,14 +84,14 @@ class NoResponse(NotHTTP):
 class ResponseReader(PerCall):
     """Reads one response; feed it received bytes, and empty bytes at the end of the connection.
 
-    `status` and `fields` are set when `feed_head` returns bytes; `is_clean` is whether the head is
+    `status` and `headers` are set when `feed_head` returns bytes; `is_clean` is whether the head is
     known to have no control characters and no more than `MAX_HEAD_BYTES`. `is_over` means that the
     body is complete, or that `error` is set. `keeps` is whether the connection can be reused after
     that.
     """
 
     status: int = 0
-    fields: Fields = []
+    headers: Headers = _NO_HEADERS
     is_clean: bool = False
     is_over: bool = False
     keeps: bool = False
@@ -175,8 +178,8 @@ class ResponseReader(PerCall):
             False if there is anything in it that the other path must judge.
         """
         lines = head.split(_CRLF)
-        plain = len(head) - 2 * (len(lines) - 1)  # without the line ends that were split at
-        if len(head) > MAX_HEAD_BYTES or len(head.translate(None, _CONTROLS)) != plain:
+        plain = b"".join(lines)
+        if len(head) > MAX_HEAD_BYTES or plain.translate(_WITHOUT_CONTROLS) != plain:
             return False
         begin = _BEGINNINGS[lines[0]]
         if begin is None:
@@ -188,8 +191,8 @@ class ResponseReader(PerCall):
                 return False
             fields.append((lower, value.strip()))
         self.status, is_keeping = begin
-        self.fields, self.is_clean = fields, True
-        self._read_framing(dict(fields), is_keeping=is_keeping)
+        self.headers, self.is_clean = Headers(fields), True
+        self._read_framing(is_keeping=is_keeping)
         return True
 
     def _read_head(self, head: bytes) -> None:
@@ -201,24 +204,26 @@ class ResponseReader(PerCall):
         if begin is None:
             raise _wrong("status line")
         self.status = int(begin[2])
-        self.fields = _fields(head[begin.end() : -1]) if len(head) > begin.end() else []
+        fields = _fields(head[begin.end() : -1]) if len(head) > begin.end() else []
+        self.headers = Headers(fields)
         if self.status == 101:  # no upgrade was requested
             raise _wrong("status")
-        self._read_framing(dict(self.fields), is_keeping=begin[1] != b"0")
+        self._read_framing(is_keeping=begin[1] != b"0")
 
-    def _read_framing(self, last: dict[bytes, bytes], *, is_keeping: bool) -> None:
-        """Find how long the body is (RFC 9112 6.3); `last` has the last field of each name."""
-        has_length, is_chunked = b"content-length" in last, b"transfer-encoding" in last
-        left = self._length(last) if has_length else _UNTIL_CLOSED
+    def _read_framing(self, *, is_keeping: bool) -> None:
+        """Find how long the body is (RFC 9112 6.3)."""
+        names = self.headers.by_name
+        has_length, is_chunked = b"content-length" in names, b"transfer-encoding" in names
+        left = self._length() if has_length else _UNTIL_CLOSED
         if is_chunked:
-            if self._listed(b"transfer-encoding", last) != [b"chunked"]:
+            if self._listed(b"transfer-encoding") != [b"chunked"]:
                 raise _wrong("transfer coding")
             left = 0
         self.keeps = (
             is_keeping
             and (has_length or is_chunked or self.status in _NO_BODY)
             and not (has_length and is_chunked)  # they contradict each other
-            and (b"connection" not in last or b"close" not in self._listed(b"connection", last))
+            and (b"connection" not in names or b"close" not in self._listed(b"connection"))
         )
         if self.status in _NO_BODY:
             left, is_chunked = 0, False
@@ -226,19 +231,19 @@ class ResponseReader(PerCall):
         self._is_chunked = is_chunked
         self.is_over = left == 0 and not is_chunked
 
-    def _length(self, last: dict[bytes, bytes]) -> int:
-        length, others = last[b"content-length"], []
-        if len(last) < len(self.fields) or not length.isdigit():  # it may be repeated
-            length, *others = set(self._listed(b"content-length", last))
-        if others or not length.isdigit() or len(length) > _MAX_LENGTH_DIGITS:
+    def _length(self) -> int:
+        length = self.headers.one(b"content-length")
+        if length is None or not length.isdigit():  # it may be repeated
+            length, *others = set(self._listed(b"content-length"))
+            if others or not length.isdigit():
+                raise _wrong("length")
+        if len(length) > _MAX_LENGTH_DIGITS:
             raise _wrong("length")
         return int(length)
 
-    def _listed(self, name: bytes, last: dict[bytes, bytes]) -> list[bytes]:
+    def _listed(self, name: bytes) -> list[bytes]:
         """Return the list members of all fields with that name (RFC 9110 5.6.1)."""
-        value = last[name]
-        if len(last) < len(self.fields):  # some field is repeated
-            value = b",".join([value for field, value in self.fields if field == name])
+        value = b",".join(self.headers.get_all(name))
         return [member.strip() for member in value.lower().split(b",")]
 
     def _feed_whole_chunks(self, data: bytes) -> bytes | None:

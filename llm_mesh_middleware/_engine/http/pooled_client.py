@@ -170,7 +170,7 @@ class PooledResponse:
         self.head = response_head(
             host,
             answer.status,
-            answer.fields,
+            answer.headers,
             is_clean=answer.is_clean,
             body=begun if answer.is_over and answer.error is None else None,
         )

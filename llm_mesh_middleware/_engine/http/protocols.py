@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Iterator, Sequence
 from operator import itemgetter
 from typing import Protocol
 
+from ..._core.http.request_head import has_breaks
 from ..._core.values.headers import Headers
 from ..._core.values.messages import ResponseHead, UpstreamRequest, WholeResponse
 from ...exceptions import (
@@ -163,14 +164,12 @@ def request_head(
     lines = [f"{request.method} {target} HTTP/1.1".encode("ascii"), *map(b": ".join, fields)]
     if request.body or request.method != "GET":
         lines.append(b"content-length: %d" % len(request.body))
-    breaks = 2 * len(lines) + 2
-    lines.append(b"\r\n")
-    head = b"\r\n".join(lines)
-    has_more = len(head.translate(None, b"\0\r\n")) != len(head) - breaks
-    if has_more or not (_SENT_NAMES.issuperset(map(_NAME, fields)) or _are_new_names(fields)):
+    has_known_names = _SENT_NAMES.issuperset(map(_NAME, fields))
+    if has_breaks(lines) or not (has_known_names or _are_new_names(fields)):
         host = request.endpoint.provider_host
         raise RequestNotSent(f"a header field for {host} cannot be sent as it is")
-    return head
+    lines.append(b"\r\n")
+    return b"\r\n".join(lines)
 
 
 def are_names(names: Sequence[bytes]) -> bool:
@@ -193,7 +192,7 @@ def _are_new_names(fields: Sequence[tuple[bytes, bytes]]) -> bool:
 def response_head(
     host: str,
     status: int,
-    fields: Sequence[tuple[bytes, bytes]],
+    headers: Headers,
     *,
     is_clean: bool = False,
     body: bytes | None = None,
@@ -203,7 +202,7 @@ def response_head(
     Args:
         host: the provider host.
         status: the status.
-        fields: the fields.
+        headers: the fields.
         is_clean: they are known to be of an allowed size, and to have no control characters.
         body: the whole body, if it is there already.
 
@@ -212,17 +211,16 @@ def response_head(
     """
     if not 200 <= status <= 599:  # servers fail on others
         raise UpstreamProtocolError(f"{host} answered with the status {status}")
-    if len(fields) > _MAX_FIELDS:
+    if len(headers.raw) > _MAX_FIELDS:
         raise UpstreamProtocolError(f"{host} answered with more than {_MAX_FIELDS} header fields")
     if not is_clean:
-        written = b"".join(map(b"".join, fields))
+        written = b"".join(map(b"".join, headers.raw))
         if len(written) > MAX_HEAD_BYTES:
             raise UpstreamProtocolError(
                 f"{host} answered with more than {MAX_HEAD_BYTES} header bytes"
             )
         if _has_control(written):
-            fields = [field for field in fields if not _has_control(field[1])]
-    headers = Headers(fields)
+            headers = Headers([field for field in headers.raw if not _has_control(field[1])])
     return ResponseHead(status, headers) if body is None else WholeResponse(status, headers, body)
 
 

@@ -11,13 +11,14 @@ from typing import Any
 
 import httpx
 
+from ..._core.values.headers import Headers
 from ..._core.values.messages import Deadline, UpstreamRequest
 from ...exceptions import UpstreamError, UpstreamProtocolError
 from ..tasks.cancel_scope import CancelScope
 from .httpx_spans import make_request
 from .protocols import causes, connect_failure, response_head, torn
 
-__all__ = ["TransportClient", "extensions_of", "fields_of", "has_spans", "map_error"]
+__all__ = ["TransportClient", "extensions_of", "has_spans", "headers_of", "map_error"]
 
 _TLS_REASON = "its certificate is not valid for it, or not trusted, or the TLS handshake failed"
 _LATE = (TimeoutError, httpx.ReadTimeout, httpx.WriteTimeout)
@@ -63,7 +64,7 @@ class TransportResponse:
     def __init__(self, response: httpx.Response, host: str, scope: CancelScope) -> None:
         if not isinstance(response.stream, httpx.SyncByteStream):
             raise TypeError("the transport answered with an asynchronous stream")
-        self.head = response_head(host, response.status_code, fields_of(response))
+        self.head = response_head(host, response.status_code, headers_of(response))
         self._response = response
         self._chunks = filter(None, response.stream)
         self._host = host
@@ -127,9 +128,9 @@ def extensions_of(
     return extensions
 
 
-def fields_of(response: httpx.Response) -> list[tuple[bytes, bytes]]:
+def headers_of(response: httpx.Response) -> Headers:
     """Return the response's fields, their names in lower case."""
-    return [(name.lower(), value) for name, value in response.headers.raw]
+    return Headers([(name.lower(), value) for name, value in response.headers.raw])
 
 
 _REASONS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (

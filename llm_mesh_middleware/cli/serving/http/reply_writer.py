@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Sequence
 from http import HTTPStatus
 from typing import Protocol
 
+from ...._core.http.request_head import has_breaks
 from ...._core.private import PerCall
 
 __all__ = ["ReplyWriter", "Sink"]
@@ -22,7 +23,6 @@ _LINES = {
     for status in range(200, 600)
 }
 _BODILESS = frozenset((204, 304))
-_CONTROLS = bytes((*range(9), *range(10, 32), 127))  # all but the tab
 
 
 class Sink(Protocol):
@@ -100,8 +100,7 @@ class ReplyWriter(PerCall):
             if self._is_chunked:
                 lines.append(b"transfer-encoding: chunked")
         self.has_started = True
-        lines.append(b"")
-        fields = b"\r\n".join(lines)
-        if len(fields) - len(fields.translate(None, _CONTROLS)) != 2 * (len(lines) - 1):  # CR LF
-            raise ValueError("a header field of a reply has a control character")
-        return b"%b%b%b\r\n" % (_LINES[status], self._sink.dated(), fields)
+        if has_breaks(lines):
+            raise ValueError("a header field of a reply has a line break or a NUL")
+        lines.append(b"\r\n")
+        return _LINES[status] + self._sink.dated() + b"\r\n".join(lines)
