@@ -80,11 +80,6 @@ class LLMMeshMiddleware:
             client = ASGIClient(scope, receive, send, inbound.mesh.settings.request_timeout)
             await self._respond(addressed, request_of(addressed, scope, scope), client)
 
-    @property
-    def _needs_scope(self) -> bool:
-        """Whether a callable of the application is asked about requests."""
-        return self._inbound.has_callables
-
     def _respond(
         self,
         addressed: Addressed,

@@ -51,23 +51,19 @@ class Direct:
         view_port: int | None = None,
     ) -> None:
         self._middleware = middleware
+        self._inbound = middleware._inbound
         self._default_host = (default_host or "").encode()
         self._view_port = view_port
 
     @property
     def body_limit_s(self) -> float:
         """How long a body may take to arrive."""
-        return self._middleware.mesh.settings.request_timeout
-
-    @property
-    def max_body_bytes(self) -> int:
-        """How long a body may be."""
-        return self._middleware.mesh.settings.max_request_bytes
+        return self._inbound.mesh.settings.request_timeout
 
     def address(self, head: RequestHead) -> tuple[Addressed, ClientRequest] | None:
         """Return a request and what it addresses, or None if it is for the application."""
         target, headers = head.target, head.headers
-        if self._middleware._needs_scope:
+        if self._inbound.has_callables:
             return None
         if target[:1] != b"/" or _PERCENT in target or _HASH in target:
             return None
@@ -78,7 +74,7 @@ class Direct:
             return None
         if head.port is not None and head.port == self._view_port:
             return None
-        mesh = self._middleware.mesh
+        mesh = self._inbound.mesh
         path, _, query = target.decode("latin-1").partition("?")
         host = mesh.find(hosts[0])
         if host is None:
@@ -94,6 +90,7 @@ class Direct:
             head.method,
             path,
             headers,
+            host=host.name,
             peer=head.peer,
             http_version=head.http_version,
             scheme=head.scheme,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from urllib.parse import unquote
 
@@ -18,7 +19,9 @@ __all__ = ["AppCall", "scope_of"]
 class AppCall:
     """One request for the application."""
 
-    __slots__ = ("_app", "_has_left", "_is_read", "_scope", "_sink", "body", "writer")
+    __slots__ = ("_app", "_has_left", "_is_read", "_scope", "_sink", "body", "task", "writer")
+
+    task: asyncio.Task[None]
 
     def __init__(
         self,

@@ -119,6 +119,8 @@ class SidecarProtocol(asyncio.Protocol):
         peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
         self._client = (str(peer[0]), int(peer[1])) if isinstance(peer, tuple) else None
         self._own = (str(own[0]), int(own[1])) if isinstance(own, tuple) else None
+        self._peer = None if self._client is None else self._client[0]
+        self._port = None if self._own is None else self._own[1]
         self._scheme = "https" if transport.get_extra_info("sslcontext") else "http"
         self._time_head()
 
@@ -249,7 +251,7 @@ class SidecarProtocol(asyncio.Protocol):
         return bool(self._parser.should_upgrade()) and self._parser.get_method() != b"CONNECT"
 
     def _call(self) -> MeshCall | AppCall:
-        parser, own = self._parser, self._own
+        parser = self._parser
         version, method = parser.get_http_version(), parser.get_method()
         headers = Headers(self._fields)
         head = RequestHead(
@@ -258,24 +260,23 @@ class SidecarProtocol(asyncio.Protocol):
             headers,
             version,
             self._scheme,
-            None if self._client is None else self._client[0],
-            None if own is None else own[1],
+            self._peer,
+            self._port,
         )
-        body = IncomingBody(self, _expects_continue(headers))
+        body = IncomingBody(self, b"expect" in headers.by_name and _expects_continue(headers))
         is_old = version == "1.0"
         keeps_alive = not is_old and parser.should_keep_alive()
         writer = ReplyWriter(self, method != b"HEAD", is_old, keeps_alive)
         found = None if self._direct is None else self._direct.address(head)
         if self._direct is not None and found is not None:
             return MeshCall(self._direct, *found, body, writer, self)
-        about = {"client": self._client, "server": own, "state": self._app_state.copy()}
+        about = {"client": self._client, "server": self._own, "state": self._app_state.copy()}
         return AppCall(self._app, scope_of(head, about), body, writer, self)
 
     def _start(self, call: MeshCall | AppCall) -> None:
         self._current = call
-        task = self._loop.create_task(self._run(call))
+        call.task = task = self._loop.create_task(self._run(call))
         self._server.tasks.add(task)
-        task.add_done_callback(self._server.tasks.discard)
 
     async def _run(self, call: MeshCall | AppCall) -> None:
         writer = call.writer
@@ -286,6 +287,7 @@ class SidecarProtocol(asyncio.Protocol):
             if not writer.has_started:
                 self.send(FAILED)
         finally:
+            self._server.tasks.discard(call.task)  # a callback of the task would be another handle
             if not writer.is_over:
                 self._break_off()
 
@@ -390,6 +392,4 @@ class SidecarProtocol(asyncio.Protocol):
 
 
 def _expects_continue(headers: Headers) -> bool:
-    if b"expect" not in headers.by_name:  # the usual case
-        return False
     return any(value.lower() == b"100-continue" for value in headers.get_all(b"expect"))

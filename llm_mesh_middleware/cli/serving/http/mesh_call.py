@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
 from typing import Any
 
@@ -21,7 +22,10 @@ __all__ = ["MeshCall"]
 
 
 class MeshCall(PerCall):
-    """One request for the mesh: the port that reads its body, and the client of its reply."""
+    """One request for the mesh: the port that reads its body, and the client of its reply.
+
+    `task` serves it.
+    """
 
     _direct: Direct
     _addressed: Addressed
@@ -29,15 +33,16 @@ class MeshCall(PerCall):
     body: IncomingBody
     writer: ReplyWriter
     _sink: Sink
+    task: asyncio.Task[None] = None  # type: ignore[assignment]  # set when its turn comes
     _interrupt: Interrupt | None = None
 
     def run(self) -> Awaitable[None]:
         """Serve the request; nearly always its body is there when its turn comes."""
-        request, body, direct = self._request, self.body, self._direct
-        has_body = body.is_complete and body.size <= direct.max_body_bytes
+        request, body = self._request, self.body
+        has_body = body.is_complete
         if has_body:
-            request = replace(request, body=body.take(), host=self._addressed.host.name)
-        return direct.respond(self._addressed, request, self, has_body=has_body)
+            request = replace(request, body=body.take())
+        return self._direct.respond(self._addressed, request, self, has_body=has_body)
 
     def gone(self) -> None:
         """Note that the client has left."""
