@@ -63,7 +63,7 @@ class AccessPolicy(Discreet, frozen=True):
             InvalidClientKey: the client key is required and missing, or unknown.
             AccessDenied: the application refuses, or mode `private` does not admit the peer.
         """
-        consumer = self.consumer(request.headers)
+        consumer = self.consumer(request.headers) if self.keys else None
         if consumer is not None:
             attributes = {**request.attributes, "consumer": consumer}
             return proceed(replace(request, attributes=attributes))
@@ -92,7 +92,9 @@ class AccessPolicy(Discreet, frozen=True):
 
     def _admits(self, peer: str | None, headers: Headers) -> bool:
         """Return whether the mode admits a client without a valid key."""
-        return self.mode == "open" or (self.mode == "private" and _is_near(peer, headers))
+        if self.mode != "private":
+            return self.mode == "open"
+        return peer is not None and is_private_peer(peer) and not is_proxied(headers)
 
     def _asked(self, authorize: Port | AsyncPort, request: ClientRequest, proceed: Proceed) -> Flow:
         """Admit a client without a valid key if the application does."""
@@ -113,7 +115,3 @@ class AccessPolicy(Discreet, frozen=True):
             "this LLM mesh serves clients of its own host or private network only "
             "(LLM_MESH_ACCESS=private); use a client key or ask its owner"
         )
-
-
-def _is_near(peer: str | None, headers: Headers) -> bool:
-    return peer is not None and is_private_peer(peer) and not is_proxied(headers)

@@ -125,13 +125,20 @@ class ProviderHealth:
         self.rejects_additions = False
         self._lock = lock
         self._on_change = on_change
-        self.latency = PeakLatency()
         self.quota = Quota()
         self.server = ServerState()
         self._slots = Slots(max_concurrency)
         self._detector = OutlierDetector(detection)
+        self._latency: PeakLatency | None = None
         self._listeners: list[Wake] = []
         self._undecided = 0  # calls whose response has not begun
+
+    @property
+    def latency(self) -> PeakLatency:
+        """The time to its responses, since this was first asked for: few balancers do."""
+        if self._latency is None:
+            self._latency = PeakLatency()
+        return self._latency
 
     @property
     def in_flight(self) -> int:
@@ -152,7 +159,7 @@ class ProviderHealth:
 
     def is_free(self, now: float) -> bool:
         """Return whether a call may be made, and without waiting for another to end."""
-        return self.is_available(now) and self._slots.has_free()
+        return not self.server.is_down and self._detector.admits(now) and self._slots.has_free()
 
     def is_known_good(self, now: float) -> bool:
         """Return whether it has succeeded recently and not failed since."""
@@ -223,7 +230,8 @@ class ProviderHealth:
 
     def _vouched(self, epoch: int, seconds: float, now: float) -> None:
         with self._lock:
-            self.latency.add(seconds, now)
+            if self._latency is not None:
+                self._latency.add(seconds, now)
             self._undecided -= 1
             if epoch == self._detector.epoch:
                 self._detector.vouch(now)
@@ -238,12 +246,8 @@ class ProviderHealth:
         detector, is_probe = self._detector, lease.is_probe
         with self._lock:
             self._undecided -= lease._is_undecided
-            seconds = now - lease._began_at
-            if result == "success":
-                if lease._is_undecided:  # a stream's latency was added when its response began
-                    self.latency.add(seconds, now)
-            elif isinstance(result, CallFailure):
-                self.latency.add_failure(seconds, now)
+            if self._latency is not None:
+                self._time(self._latency, lease, result, now)
             if lease._epoch != detector.epoch:
                 pass  # from before an ejection or a return
             elif result == "success":
@@ -261,6 +265,15 @@ class ProviderHealth:
         if change is not None:
             self._on_change(change)
 
+    def _time(
+        self, latency: PeakLatency, lease: Lease, result: CallFailure | str, now: float
+    ) -> None:
+        seconds = now - lease._began_at
+        if isinstance(result, CallFailure):
+            latency.add_failure(seconds, now)
+        elif result == "success" and lease._is_undecided:
+            latency.add(seconds, now)  # that of a stream was added when its response began
+
     def _take_listeners(self) -> list[Wake]:
         listeners, self._listeners = self._listeners, []
         return listeners
@@ -269,8 +282,7 @@ class ProviderHealth:
         self._undecided += 1
         self.server.started += 1
         detector = self._detector
-        is_probe = not detector.is_healthy and detector.begin_probe(now)
-        return Lease(self, detector.epoch, is_probe, body, now)
+        return Lease(self, detector.epoch, detector.begin(now), body, now)
 
     def _redeem(
         self, waiter: Waiter, now: float, body: bytes | None, is_forced: bool

@@ -171,8 +171,10 @@ class OutlierDetector:
             for streak in (self._failures, self._rate_limits)
         )
 
-    def begin_probe(self, now: float) -> bool:
-        """Record that a call to a provider that is not healthy begins; return if it is a probe."""
+    def begin(self, now: float) -> bool:
+        """Record that a call begins; return whether it is a probe."""
+        if self._ejected_until is None:
+            return False
         is_probe = self.admits(now)
         self._probes += is_probe
         return is_probe
@@ -190,7 +192,7 @@ class OutlierDetector:
             self._probe_successes += 1
             if self._probe_successes == self._detection.half_open_requests:
                 return self._return(now)
-        elif self.is_healthy and self.ejections and now - self._back_since > self._ejection_s:
+        elif self.ejections and self.is_healthy and now - self._back_since > self._ejection_s:
             self.ejections = 0  # healthy for longer than the last ejection: reset
         return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from .payload import Fields
 
@@ -25,7 +26,7 @@ class Operation(msgspec.Struct, frozen=True, eq=False):
     configured `stream` applies too. `client_suffix` is the end of the client's path where it is
     longer than the suffix. `output_limit` reads the most tokens that a request allows for the
     response. `continues_by` is the member by which a request continues an earlier response that its
-    provider stores.
+    provider stores. `has_body`: a request carries a JSON object.
     """
 
     name: str
@@ -36,8 +37,7 @@ class Operation(msgspec.Struct, frozen=True, eq=False):
     client_suffix: str = ""
     output_limit: Callable[[Fields], int | None] = _no_output_limit
     continues_by: str = ""
+    has_body: bool = False
 
-    @property
-    def has_body(self) -> bool:
-        """Whether a request of this operation carries a JSON object."""
-        return self.method == "POST"
+    def __post_init__(self) -> None:
+        force_setattr(self, "has_body", self.method == "POST")

@@ -57,10 +57,15 @@ def decode_fields(body: bytes) -> Fields:
         fields = _decode_leniently(text, reason=str(exc))
     except RecursionError:
         raise InvalidJSON("the body is not valid JSON: it is nested too deeply") from None
+    if len(body) > _MAX_DIGITS:
+        _check_numbers(fields)
+    return fields
+
+
+def _check_numbers(fields: Fields) -> None:
     for name, value in fields.items():
         if len(value) > _MAX_DIGITS and memoryview(value)[0] in b"-0123456789":
             raise InvalidJSON(f"a number has more than {_MAX_DIGITS} digits", param=name[:64])
-    return fields
 
 
 def _decode_leniently(text: str, *, reason: str) -> Fields:

@@ -20,18 +20,19 @@ class RetryBudget:
     per second are free, so that routes with little traffic can retry too.
     """
 
-    __slots__ = ("_free", "_requests", "max_earned", "reserve", "share")
+    __slots__ = ("_free", "_most", "_requests", "reserve", "share")
 
     def __init__(self, share: float = 0.2, reserve: int = 3, max_earned: int = 20) -> None:
         self.share = share
         self.reserve = reserve
-        self.max_earned = max_earned
+        self._most = max_earned / share
         self._requests = 0.0  # requests whose share is not spent
         self._free: deque[float] = deque(maxlen=reserve)  # when the last free ones were taken
 
     def earn(self) -> None:
         """Record a request."""
-        self._requests = min(self.max_earned / self.share, self._requests + 1.0)
+        if self._requests < self._most:
+            self._requests += 1.0
 
     def spend(self, now: float) -> bool:
         """Spend one attempt, if one is left at `now`; return whether it was."""
