@@ -20,6 +20,7 @@ from .._core.values.summary import AnswerSummary
 from .._core.values.usage import Usage
 from . import semconv
 from .ending import Ending
+from .guard import Guarded
 from .metrics.costs import record_cost
 from .metrics.labels import attempt_labels
 from .metrics.ledger import Account
@@ -32,8 +33,9 @@ from .records.access_log import access_logger, clean
 from .records.access_record import access_record
 from .records.direct import direct_handler
 from .sinks import Sinks
-from .spans.attempts import Attempts, failure_of
+from .spans.attempts import Attempts
 from .spans.call_attributes import end_attributes, start_attributes
+from .spans.call_kinds import CallKind
 from .spans.propagation import (
     LazyContext,
     active_context,
@@ -52,14 +54,16 @@ _UNUSABLE = "unusable_response"
 class CallObservation(Observation):
     """Follows one exchange; most of it is recorded when the exchange ends.
 
-    The first failure of telemetry itself is kept and raised by `ended`, after everything that can
-    still be recorded has been.
+    The first failure of telemetry itself is kept until the end, and logged after everything that
+    can still be recorded has been.
     """
 
+    handles_failures = True
     _span: Span | None = None
+    _kind: CallKind | None = None
     _chunk_at: float | None = None
     _chunk_account: Account | None = None
-    _failure: BaseException | None = None
+    _failure: Exception | None = None
 
     def __init__(self, sinks: Sinks, request: ClientRequest) -> None:
         self._sinks = sinks
@@ -98,8 +102,9 @@ class CallObservation(Observation):
         if progress.first is None:
             progress.first = request
             progress.sent_at = time.perf_counter()
+            self._kind = kind = sinks.kinds.of(progress, request)
             try:
-                self._begin_span(request)
+                self._begin_span(kind)
             except Exception as failure:  # a sampler or a span processor of the application
                 self._failure = self._failure or failure
         parent, headers, scope = self._parent, request.headers, sinks.client_scope
@@ -114,12 +119,17 @@ class CallObservation(Observation):
         return replace(request, headers=headers, scope=scope.around(context))
 
     def answered(self, attempt: int, answer: ResponseHead | Failure) -> None:
-        request = self._attempts.end(attempt, answer)
-        if request is None:
+        try:
+            ended = self._attempts.end(attempt, answer)
+        except Exception as failure:  # a span processor of the application
+            self._failure = self._failure or failure
             return
-        self._progress.last = request
-        if (failed := failure_of(answer)) is not None:
-            self._sinks.metrics.attempts.add(1, attempt_labels(request.provider, failed))
+        if ended is None:
+            return
+        progress, request = self._progress, ended.request
+        progress.last, progress.answers[attempt] = request, answer
+        if ended.failure is not None:
+            self._sinks.metrics.attempts.add(1, attempt_labels(request.provider, ended.failure))
 
     def replying(self, *, attempt: int, is_stream: bool) -> None:
         progress = self._progress
@@ -139,7 +149,10 @@ class CallObservation(Observation):
         if self._chunk_account is None:
             self._chunk_account = self._account(None, None)  # its model is not known yet
         if self._chunk_account is not None:
-            self._sinks.metrics.record_chunks(seconds, self._chunk_account.labels)
+            try:
+                self._sinks.metrics.record_chunks(seconds, self._chunk_account.labels)
+            except Exception as failure:  # an exemplar reservoir of the application
+                self._failure = self._failure or failure
 
     def decided(self, decision: Decision) -> None:
         self._progress.decisions += (decision,)
@@ -156,10 +169,14 @@ class CallObservation(Observation):
 
     def mirroring(self, request: ClientRequest) -> Observation:
         origin = (self._span or trace.INVALID_SPAN).get_span_context()
-        return MirrorObservation(self._sinks, request, self._progress.selection, origin)
+        mirror = MirrorObservation(self._sinks, request, self._progress.selection, origin)
+        return Guarded(self.log_failure, mirror)
 
     def mirrored(self, outcome: MirrorOutcome) -> None:
-        record_outcome(self._sinks, self._progress.selection, outcome)
+        try:
+            record_outcome(self._sinks, self._progress.selection, outcome)
+        except Exception:  # a log handler of the application; the call may have ended
+            self.log_failure()
 
     def summarised(self, summary: AnswerSummary) -> None:
         self._progress.summary = summary
@@ -169,20 +186,17 @@ class CallObservation(Observation):
         for step in _LAST_STEPS:
             try:
                 step(self, ending)
-            except BaseException as failure:  # the remaining steps still run
+            except Exception as failure:  # the remaining steps still run
                 self._failure = self._failure or failure
         if self._failure is not None:
-            raise self._failure
+            self.log_failure(self._failure)
 
     def _end_attempts(self, ending: Ending) -> None:
-        metrics, progress, attempts = self._sinks.metrics, self._progress, self._attempts
+        metrics, last = self._sinks.metrics, self._progress.last
         metrics.active.add(-1)
-        if progress.last is not None:
-            found = attempts.header(progress.last.attempt, "x-request-id")
-            progress.upstream_request_id = found
-        for request, was_replaced in attempts.close():
-            failed = _UNUSABLE if was_replaced else None
-            if request is progress.last and ending.error_type is not None:
+        for attempt in self._attempts.close():
+            request, failed = attempt.request, _UNUSABLE if attempt.was_replaced else None
+            if request is last and ending.error_type is not None:
                 failed = ending.failure_of_provider  # a stream may break off after its head
             metrics.attempts.add(1, attempt_labels(request.provider, failed))
 
@@ -206,15 +220,15 @@ class CallObservation(Observation):
         if self._span is None:
             self._parent = LazyContext(self._server.context)
 
-    def _begin_span(self, request: UpstreamRequest) -> None:
+    def _begin_span(self, kind: CallKind) -> None:
         progress = self._progress
         if self._server is not None:
             self._parent = LazyContext(self._server.begin_span(progress.route))
         self._span = self._sinks.tracer.start_span(
-            _span_name(progress.operation, request),
+            kind.span_name,
             self._parent.context,
             SpanKind.CLIENT,
-            attributes=start_attributes(progress, request),
+            attributes=start_attributes(kind, progress.request),
             links=self._links,
         )
         self._parent = LazyContext(self._parent.context, self._span)
@@ -222,9 +236,10 @@ class CallObservation(Observation):
     def _complete(self, span: Span, ending: Ending) -> None:
         sinks, progress = self._sinks, self._progress
         if span.is_recording():
-            span.set_attributes(end_attributes(progress, ending))
-            if progress.last is not None and progress.last is not progress.first:
-                span.update_name(_span_name(progress.operation, progress.last))
+            kind = self._last_kind
+            span.set_attributes(end_attributes(progress, ending, kind))
+            if kind is not self._kind and kind is not None:
+                span.update_name(kind.span_name)
             if ending.is_failure:
                 span.set_status(Status(StatusCode.ERROR))
         if ending.error is not None:
@@ -285,25 +300,18 @@ class CallObservation(Observation):
 
     def _account(self, returned_model: str | None, error_type: str | None) -> Account | None:
         """Return the account of calls with the same attributes; None without an attempt."""
-        sinks, progress = self._sinks, self._progress
-        request, selection = progress.last, progress.selection
-        if request is None:
+        kind = self._last_kind
+        if kind is None:
             return None
-        return sinks.metrics.account(
-            sinks.workload,
-            sinks.namespace,
-            progress.operation,
-            request.vendor,
-            request.provider,
-            _host(request),
-            request.endpoint.port,
-            sinks.models.requested(request.model),
-            sinks.models.returned(returned_model),
-            None if selection is None else selection.route,
-            None if selection is None else selection.rule,
-            error_type,
-            sinks.has_asm_metrics,
-        )
+        return self._sinks.kinds.account(kind, returned_model, error_type)
+
+    @property
+    def _last_kind(self) -> CallKind | None:
+        """The kind of the last attempt; None without one."""
+        progress = self._progress
+        if progress.last is progress.first or progress.last is None:
+            return self._kind
+        return self._sinks.kinds.of(progress, progress.last)
 
     def _write_record(self, ending: Ending) -> None:
         events = self._sinks.events
@@ -324,10 +332,6 @@ _LAST_STEPS: tuple[Callable[[CallObservation, Ending], None], ...] = (
     CallObservation._record,
     CallObservation._write_record,
 )
-
-
-def _span_name(operation: str, request: UpstreamRequest) -> str:
-    return f"{operation} {clean(request.model)}" if request.model else operation
 
 
 def _host(request: UpstreamRequest) -> str:

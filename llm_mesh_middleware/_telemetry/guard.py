@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from .._core.flow.mirrors.outcome import MirrorOutcome
 from .._core.flow.observer import Observation, Observer
@@ -14,7 +14,7 @@ from .._core.values.selection import Selection
 from .._core.values.summary import AnswerSummary
 from .._core.values.usage import Usage
 
-__all__ = ["GuardedObserver"]
+__all__ = ["Guarded", "GuardedObserver"]
 
 logger = logging.getLogger("llm_mesh_middleware")
 
@@ -43,26 +43,27 @@ class GuardedObserver:
                 observation.log_failure = self.log_failure
                 observations.append(observation)
             elif type(observation) is not Observation:
-                observations.append(_Guarded(self, observation))
+                observations.append(Guarded(self.log_failure, observation))
         if len(observations) == 1:
             return observations[0]
         return _Several(observations) if observations else _NO_OBSERVATION
 
-    def log_failure(self) -> None:
-        """Log the exception that is being handled, if it is the first."""
+    def log_failure(self, failure: Exception | None = None) -> None:
+        """Log a failure, by default the exception that is being handled, if it is the first."""
         if not self._has_logged:
             self._has_logged = True
-            logger.exception("an observer has failed; further failures are not logged")
+            text = "an observer has failed; further failures are not logged"
+            logger.error(text, exc_info=failure or True)
 
 
 _NO_OBSERVATION = Observation()
 
 
-class _Guarded(Observation):
+class Guarded(Observation):
     """Guards one observation. Each hook has its own `try`: a helper would cost a call."""
 
-    def __init__(self, observer: GuardedObserver, observation: Observation) -> None:
-        self._observer, self._log_failure = observer, observer.log_failure
+    def __init__(self, log_failure: Callable[[], None], observation: Observation) -> None:
+        self._log_failure = log_failure
         self._observation = observation
         self.wants_chunks, self.detail = observation.wants_chunks, observation.detail
 
@@ -129,7 +130,7 @@ class _Guarded(Observation):
 
     def mirroring(self, request: ClientRequest) -> Observation:
         try:
-            return _Guarded(self._observer, self._observation.mirroring(request))
+            return Guarded(self._log_failure, self._observation.mirroring(request))
         except Exception:
             self._log_failure()
             return _NO_OBSERVATION

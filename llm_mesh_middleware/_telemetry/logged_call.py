@@ -38,7 +38,6 @@ class LoggedCall(Observation):
         self._sinks = sinks
         self._progress = CallProgress(request, time.perf_counter())
         self._made: dict[int, UpstreamRequest] = {}
-        self._answers: dict[int, ResponseHead | Failure] = {}
         self._handler = direct_handler()  # the log is where it was when the call began
         if self._handler is not None:
             self.detail = "usage"
@@ -60,7 +59,7 @@ class LoggedCall(Observation):
     def answered(self, attempt: int, answer: ResponseHead | Failure) -> None:
         if attempt in self._made:
             self._progress.last = self._made[attempt]
-            self._answers[attempt] = answer
+            self._progress.answers[attempt] = answer
 
     def replying(self, *, attempt: int, is_stream: bool) -> None:
         progress = self._progress
@@ -91,16 +90,9 @@ class LoggedCall(Observation):
             if self._handler is not None:
                 self._handler.write_call(progress, ending)
                 return
-            progress.upstream_request_id = self._request_id()
             log_call(access_record(progress, ending, self._span()))
         except Exception:
             self.log_failure()
-
-    def _request_id(self) -> str | None:
-        """Return the provider's id of the last attempt."""
-        last = self._progress.last
-        answer = None if last is None else self._answers.get(last.attempt)
-        return answer.headers.get("x-request-id") if isinstance(answer, ResponseHead) else None
 
     def _span(self) -> SpanContext:
         """Return the client's span, the only one there is without an SDK."""

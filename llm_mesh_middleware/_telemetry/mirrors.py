@@ -25,10 +25,10 @@ from . import semconv
 from .ending import Ending
 from .metrics.costs import record_cost
 from .progress import CallProgress
-from .records.access_log import clean
 from .records.mirror_record import mirror_logger, mirror_record
 from .sinks import Sinks
 from .spans.call_attributes import end_attributes, start_attributes
+from .spans.call_kinds import CallKind
 from .spans.propagation import LazyContext, with_trace
 
 __all__ = ["MirrorObservation", "record_outcome"]
@@ -49,18 +49,19 @@ class MirrorObservation(Observation):
         self._sinks = sinks
         self._progress = CallProgress(request, time.perf_counter(), selection)
         self._links = (Link(origin),) if origin.is_valid else ()
+        self._kind: CallKind | None = None
         self._span: Span = trace.INVALID_SPAN
 
     def sending(self, request: UpstreamRequest) -> UpstreamRequest:
         progress, sinks = self._progress, self._sinks
         progress.first = progress.last = request
         progress.attempts, progress.sent_at = 1, time.perf_counter()
-        model = f" {clean(request.model)}" if request.model else ""
+        self._kind = kind = sinks.kinds.of(progress, request)
         self._span = sinks.tracer.start_span(
-            f"{progress.operation}{model}",
+            kind.span_name,
             Context(),
             SpanKind.CLIENT,
-            attributes={**start_attributes(progress, request), semconv.IS_MIRROR: True},
+            attributes={**start_attributes(kind, progress.request), semconv.IS_MIRROR: True},
             links=self._links,
         )
         parent = LazyContext(Context(), self._span)
@@ -85,7 +86,7 @@ class MirrorObservation(Observation):
         span, ending = self._span, Ending.of(time.perf_counter(), status, error, usage)
         try:
             if span.is_recording():
-                span.set_attributes(end_attributes(self._progress, ending))
+                span.set_attributes(end_attributes(self._progress, ending, self._kind))
                 if ending.is_failure:
                     span.set_status(Status(StatusCode.ERROR))
         finally:

@@ -6,20 +6,22 @@ import msgspec
 
 from .._core.pricing.charge import Charge, add_up
 from .._core.values.decision import Decision
-from .._core.values.messages import ClientRequest, UpstreamRequest
+from .._core.values.messages import ClientRequest, Failure, ResponseHead, UpstreamRequest
+from .._core.values.operations import Operation
 from .._core.values.selection import Selection
 from .._core.values.summary import AnswerSummary
 
-__all__ = ["CallProgress"]
+__all__ = ["CallProgress", "operation_name"]
 
 _OTHER = "_other"
+_REQUEST_ID = b"x-request-id"
 
 
 class CallProgress(msgspec.Struct):
     """What the hooks of one call keep for each other.
 
     Times are on the performance counter. `first` and `last` are requests to upstreams; once an
-    attempt is served, `last` is that one. `upstream_request_id` is the provider's id of it.
+    attempt is served, `last` is that one. `answers` are those of attempts, by their numbers.
     """
 
     request: ClientRequest
@@ -34,13 +36,20 @@ class CallProgress(msgspec.Struct):
     attempts: int = 0
     charges: tuple[Charge, ...] = ()
     decisions: tuple[Decision, ...] = ()
-    upstream_request_id: str | None = None
+    answers: dict[int, ResponseHead | Failure] = {}
 
     @property
     def operation(self) -> str:
         """The name of the operation in the conventions."""
-        operation = self.request.operation
-        return _OTHER if operation is None else operation.name
+        return operation_name(self.request.operation)
+
+    @property
+    def upstream_request_id(self) -> str | None:
+        """The provider's own id of the last attempt."""
+        answer = None if self.last is None else self.answers.get(self.last.attempt)
+        if isinstance(answer, ResponseHead) and _REQUEST_ID in answer.headers.by_name:
+            return answer.headers.get("x-request-id")
+        return None
 
     @property
     def route(self) -> str | None:
@@ -67,3 +76,8 @@ class CallProgress(msgspec.Struct):
         if self.first_chunk_at is None or self.sent_at is None:
             return None
         return self.first_chunk_at - self.sent_at
+
+
+def operation_name(operation: Operation | None) -> str:
+    """Return the name of an operation in the conventions."""
+    return _OTHER if operation is None else operation.name

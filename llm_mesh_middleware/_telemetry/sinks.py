@@ -12,6 +12,7 @@ from .metrics.limited_names import FieldNames, ModelNames
 from .records.content import ContentCapture
 from .records.events import Events
 from .spans.attempts import SpanMode
+from .spans.call_kinds import CallKinds
 from .spans.scope import ClientScope
 from .spans.server import ServerSpans
 
@@ -21,7 +22,6 @@ __all__ = ["Sinks"]
 class Sinks(msgspec.Struct, frozen=True):
     """Made once per mesh. Without an SDK these are the API's no-op implementation.
 
-    `workload` and `namespace` label ASM's counters, which `has_asm_metrics` enables;
     `cost_attributes` are the attributes of a call that label its costs. `has_http_spans` returns
     whether the HTTP client makes a span per attempt, in which case the mesh makes none.
     """
@@ -33,10 +33,8 @@ class Sinks(msgspec.Struct, frozen=True):
     client_scope: ClientScope
     metrics: MeshMetrics
     models: ModelNames
+    kinds: CallKinds
     fields: FieldNames
-    workload: str
-    namespace: str
-    has_asm_metrics: bool
     has_chunk_metrics: bool
     cost_attributes: tuple[str, ...]
     events: Events

@@ -25,6 +25,7 @@ from .records.content import ContentCapture, Redact, capture_targets, is_details
 from .records.events import Events
 from .sinks import Sinks
 from .spans.attempts import SpanMode
+from .spans.call_kinds import CallKinds
 from .spans.scope import ClientScope
 from .spans.server import ServerSpans
 
@@ -69,6 +70,7 @@ class Telemetry:
         self.metrics.ejections.watch(self)
         self.metrics.policies.watch(self)
         tracer = _tracer(version, tracer_provider, has_spans=has_spans)
+        models = ModelNames(known_models)
         logger = _logs.get_logger(SCOPE, version, logger_provider)
         self._sinks = Sinks(
             tracer=tracer,
@@ -77,11 +79,9 @@ class Telemetry:
             has_http_spans=has_http_spans,
             client_scope=ClientScope(suppresses_http_spans=is_quiet, is_needed=needs_context),
             metrics=self.metrics,
-            models=ModelNames(known_models),
+            models=models,
+            kinds=CallKinds(models, (workload, namespace) if has_asm_metrics else None),
             fields=FieldNames(),
-            workload=workload,
-            namespace=namespace,
-            has_asm_metrics=has_asm_metrics,
             has_chunk_metrics=has_chunk_metrics and has_metrics,
             cost_attributes=tuple(cost_attributes),
             events=Events(logger),

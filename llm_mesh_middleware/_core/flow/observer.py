@@ -24,14 +24,14 @@ class Observation:
     `chunks` is called only if `wants_chunks` is true when the reply begins. The others are for the
     mesh's own observers: `detail` is how much of a whole response has to be read for it; with
     `counts_all`, `charged` is called for providers without prices, too. With `handles_failures`,
-    its hooks raise nothing, and call `log_failure` in an exception handler.
+    its hooks raise nothing, and call `log_failure` with an exception, or in its handler.
     """
 
     wants_chunks = False
     detail: SummaryDetail = "facts"
     counts_all = False
     handles_failures = False
-    log_failure: Callable[[], None]
+    log_failure: Callable[..., None]
 
     def understood(self, request: ClientRequest) -> None:
         """Handle the parsed request, with its operation and body; it replaces the earlier one."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -17,7 +16,7 @@ from .. import semconv
 from ..owned.registry import Bank, Recorder, Values
 from ..spans.propagation import LazyContext
 from .ejections import Ejections
-from .labels import CallKey, CallLabels, call_labels
+from .labels import CallLabels
 from .ledger import Account, Ledger
 from .policies import PolicyMetrics
 from .rows import CallRow
@@ -30,7 +29,6 @@ UNTRACED = trace.set_span_in_context(trace.INVALID_SPAN, Context())
 
 _COUNTED: Callable[[Usage], tuple[int, ...]] = attrgetter(*semconv.USAGE_COUNTERS)
 
-_MAX_KINDS = 1024
 _NOTHING = (0,) * len(semconv.USAGE_COUNTERS)
 
 
@@ -81,22 +79,16 @@ class _Histograms:
         return create(name, unit, explicit_bucket_boundaries_advisory=buckets)
 
 
-def _new_account(*key: Any) -> Account:
-    return Account(call_labels(CallKey(*key)))
-
-
 class MeshMetrics:
     """The instruments of one meter provider; `shared_metrics` returns them.
 
     If the mesh has set up the meter provider, histograms come from its `bank`, and are fed by the
-    ledger like the counters. `account` finds the account of a call by the values of its
-    `CallKey`.
+    ledger like the counters.
     """
 
     def __init__(
         self, meter: Meter, *, generations: frozenset[str], bank: Bank | None = None
     ) -> None:
-        self.account = lru_cache(maxsize=_MAX_KINDS)(_new_account)
         self._bank = bank
         self._ledger = Ledger(self._settle)
         settle = self._ledger.settle

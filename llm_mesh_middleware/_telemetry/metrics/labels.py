@@ -46,8 +46,8 @@ class CallKey(NamedTuple):
     """What tells calls apart in metrics.
 
     Attributes:
-        workload: the workload that the mesh is part of.
-        namespace: the namespace of the workload.
+        workload: the workload that the mesh is part of, and its namespace, if tokens are counted
+            under ASM's names too.
         operation: such as `chat`.
         vendor: the vendor of the API.
         provider: the document that declares the provider.
@@ -58,11 +58,9 @@ class CallKey(NamedTuple):
         route: the document of the selected rule.
         rule: the selected rule.
         error_type: the kind of failure, None for a success.
-        is_for_asm: whether its tokens are counted under ASM's names too.
     """
 
-    workload: str
-    namespace: str
+    workload: tuple[str, str] | None
     operation: str
     vendor: str
     provider: str
@@ -73,7 +71,6 @@ class CallKey(NamedTuple):
     route: str | None
     rule: str | None
     error_type: str | None
-    is_for_asm: bool
 
 
 def call_labels(call: CallKey) -> CallLabels:
@@ -91,7 +88,7 @@ def call_labels(call: CallKey) -> CallLabels:
         own=own,
         request=(*own.items(), *_labels(semconv.RULE_NAME, call.rule), *error),
         usage=(*key, (semconv.TOKEN_MODALITY, "unknown")),
-        asm=_asm_labels(call) if call.is_for_asm else None,
+        asm=None if call.workload is None else _asm_labels(call, *call.workload),
         is_inference=call.operation != "models",
         has_output=call.operation != "embeddings",
     )
@@ -116,11 +113,11 @@ def _labels(name: str, value: str | None) -> Labels:
     return () if value is None else ((name, value),)
 
 
-def _asm_labels(call: CallKey) -> Labels:
+def _asm_labels(call: CallKey, workload: str, namespace: str) -> Labels:
     """Return the labels of tokens under ASM's names."""
     return (
-        (semconv.ASM_WORKLOAD, call.workload),
-        (semconv.ASM_NAMESPACE, call.namespace),
+        (semconv.ASM_WORKLOAD, workload),
+        (semconv.ASM_NAMESPACE, namespace),
         (semconv.ASM_DESTINATION, call.host),
         (semconv.ASM_MODEL, call.model or ""),
     )

@@ -41,18 +41,18 @@ class ModelNames:
 
     def __init__(self, configured: Callable[[], frozenset[str]]) -> None:
         """`configured` returns the names in the configuration in use."""
-        self._configured = configured
+        self.configured = configured
         self._returned = _LimitedNames(100, 128)
 
     def requested(self, model: str | None) -> str | None:
         """Return the label for a requested model: `_other` unless the configuration names it."""
-        if model is None or model in self._configured():
+        if model is None or model in self.configured():
             return model
         return _OTHER
 
     def returned(self, model: str | None) -> str | None:
         """Return the label for the model that a response names."""
-        if model is None or model in self._returned.known or model in self._configured():
+        if model is None or model in self._returned.known or model in self.configured():
             return model
         return self._returned.label(model)
 

@@ -111,13 +111,12 @@ class DeferredSpan(trace.Span):
             )
         return made
 
-    def trace_fields(self) -> list[tuple[bytes, bytes]] | None:
+    def trace_fields(self) -> tuple[tuple[bytes, bytes], ...] | None:
         """Return W3C Trace Context below this span; None if it has a tracestate."""
         if self.trace_state:
             return None
-        ids = self.ids.hex()
-        text = f"00-{ids[:32]}-{ids[32:]}-{self.flags:02x}"
-        return [(b"traceparent", text.encode())]
+        text = f"00-{self.ids.hex('-', -16)}-{self.flags:02x}"
+        return ((b"traceparent", text.encode()),)
 
     def is_recording(self) -> bool:
         """Return whether it has not ended."""

@@ -14,20 +14,26 @@ from .. import semconv
 from .propagation import LazyContext
 from .request_attributes import AttributeValue
 
-__all__ = ["Attempts", "SpanMode", "failure_of"]
+__all__ = ["Attempt", "Attempts", "SpanMode"]
 
 SpanMode = Literal["on_retry", "always", "never"]
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-class _Attempt(msgspec.Struct):
+class Attempt(msgspec.Struct):
+    """One attempt; `failure` is its `error.type` once there is an `answer`, None for a success.
+
+    `was_replaced`: another attempt began after this one's answer.
+    """
+
     request: UpstreamRequest
     begun_ns: int
     span: Span | None = None
     answer: ResponseHead | Failure | None = None
+    failure: str | None = None
     ended_ns: int | None = None
-    was_replaced: bool = False  # another attempt began after this one's answer
+    was_replaced: bool = False
 
 
 class Attempts:
@@ -42,60 +48,51 @@ class Attempts:
         self._tracer = tracer
         self._mode = mode
         self._has_others = has_others
-        self._made: dict[int, _Attempt] = {}
+        self._made: dict[int, Attempt] = {}
 
     def begin(self, request: UpstreamRequest, parent: LazyContext) -> LazyContext:
         """Begin an attempt below `parent`, and return the context that its request carries."""
-        for earlier in self._made.values():
+        made, mode = self._made, self._mode
+        for earlier in made.values():
             earlier.was_replaced = earlier.answer is not None
-        attempt = _Attempt(request, time.time_ns())
-        self._made[request.attempt] = attempt
-        if self._mode == "never" or (self._mode == "on_retry" and len(self._made) == 1):
+        attempt = made[request.attempt] = Attempt(request, time.time_ns())
+        if mode == "never" or (mode == "on_retry" and len(made) == 1) or self._has_others():
             return parent
-        if self._has_others():
-            return parent
-        for each in self._made.values():
+        for each in made.values():
             if each.span is None:
                 self._start(each, parent)
         return parent if attempt.span is None else LazyContext(parent.context, attempt.span)
 
-    def end(self, number: int, answer: ResponseHead | Failure) -> UpstreamRequest | None:
-        """End an attempt that has a response head or failed, and return its request."""
+    def end(self, number: int, answer: ResponseHead | Failure) -> Attempt | None:
+        """End an attempt that has a response head or failed, and return it."""
         attempt = self._made.get(number)
-        if attempt is None:
-            return None
-        attempt.answer, attempt.ended_ns = answer, time.time_ns()
-        _finish(attempt)
-        return attempt.request
+        if attempt is not None:
+            attempt.answer, attempt.ended_ns = answer, time.time_ns()
+            attempt.failure = _failure_of(answer)
+            if attempt.span is not None:
+                _finish(attempt.span, attempt)
+        return attempt
 
     def request(self, number: int) -> UpstreamRequest | None:
         """Return the request of an attempt."""
         attempt = self._made.get(number)
         return attempt.request if attempt is not None else None
 
-    def header(self, number: int, name: str) -> str | None:
-        """Return a field of an attempt's response."""
-        attempt = self._made.get(number)
-        if attempt is None or not isinstance(attempt.answer, ResponseHead):
-            return None
-        return attempt.answer.headers.get(name)
-
-    def close(self) -> list[tuple[UpstreamRequest, bool]]:
-        """Return the attempts that began with a success, and whether another one replaced it.
+    def close(self) -> list[Attempt]:
+        """Return the attempts that began with a success.
 
         End the spans of attempts without a response, such as those of a cancelled call.
         """
         found = []
         for attempt in self._made.values():
-            answer = attempt.answer
-            if answer is None:
+            if attempt.answer is None:
                 if attempt.span is not None:
                     attempt.span.end()
-            elif failure_of(answer) is None:
-                found.append((attempt.request, attempt.was_replaced))
+            elif attempt.failure is None:
+                found.append(attempt)
         return found
 
-    def _start(self, attempt: _Attempt, parent: LazyContext) -> None:
+    def _start(self, attempt: Attempt, parent: LazyContext) -> None:
         request = attempt.request
         attributes: dict[str, AttributeValue] = {
             semconv.HTTP_METHOD: request.method,
@@ -114,11 +111,10 @@ class Attempts:
             start_time=attempt.begun_ns,
         )
         if attempt.answer is not None:
-            _finish(attempt)
+            _finish(attempt.span, attempt)
 
 
-def failure_of(answer: ResponseHead | Failure) -> str | None:
-    """Return `error.type` of an attempt, None for a success."""
+def _failure_of(answer: ResponseHead | Failure) -> str | None:
     if isinstance(answer, Failure):
         return answer.error.code
     return str(answer.status) if answer.status >= 400 else None
@@ -133,13 +129,10 @@ def _url(request: UpstreamRequest) -> str:
     return f"{endpoint.scheme}://{endpoint.provider_host}{port}{path}"
 
 
-def _finish(attempt: _Attempt) -> None:
-    span, answer = attempt.span, attempt.answer
-    if span is None:
-        return
-    if isinstance(answer, ResponseHead):
-        span.set_attribute(semconv.HTTP_STATUS, answer.status)
-    if answer is not None and (failed := failure_of(answer)) is not None:
-        span.set_attribute(semconv.ERROR_TYPE, failed)
+def _finish(span: Span, attempt: Attempt) -> None:
+    if isinstance(attempt.answer, ResponseHead):
+        span.set_attribute(semconv.HTTP_STATUS, attempt.answer.status)
+    if attempt.failure is not None:
+        span.set_attribute(semconv.ERROR_TYPE, attempt.failure)
         span.set_status(Status(StatusCode.ERROR))
     span.end(attempt.ended_ns)

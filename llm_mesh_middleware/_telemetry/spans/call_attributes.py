@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Mapping
 from itertools import islice
 
-from ..._core.values.messages import UpstreamRequest
+from ..._core.values.messages import ClientRequest
 from .. import semconv
 from ..ending import Ending
 from ..metrics.policies import notable
 from ..progress import CallProgress
+from .call_kinds import CallKind
 from .request_attributes import AttributeValue, request_attributes
 from .response_attributes import add_summary, add_usage
 
@@ -17,8 +18,6 @@ __all__ = ["end_attributes", "start_attributes"]
 
 _MAX_TEXT = 256
 _MAX_ATTRIBUTES = 16
-_MAX_KINDS = 512
-_API_TYPES = {"/chat/completions": "chat_completions", "/responses": "responses"}
 # Attributes of the application that have a name in the conventions, or a name of the mesh.
 _NAMED = {
     "consumer": semconv.CONSUMER,
@@ -27,78 +26,30 @@ _NAMED = {
 }
 
 
-def start_attributes(progress: CallProgress, request: UpstreamRequest) -> dict[str, AttributeValue]:
-    """Return the attributes that a sampler may use, and those of the routing decision.
-
-    Calls with the same attributes get one object, which must not be changed.
-    """
-    client, selection, endpoint = progress.request, progress.selection, request.endpoint
-    operation, model, client_model = client.operation, request.model, client.model
-    found = _routed(
-        progress.operation,
-        operation.suffix if operation is not None else "",
-        request.vendor,
-        request.provider,
-        endpoint.provider_host,
-        endpoint.port,
-        client.host,
-        None if model is None else model[:_MAX_TEXT],
-        None if client_model is None else client_model[:_MAX_TEXT],  # may be any text
-        None if selection is None else selection.route,
-        None if selection is None else selection.rule,
-        selection is not None and selection.lacks_sticky_key,
-    )
-    if client.attributes:
-        found = dict(found)
-        for name, value in islice(client.attributes.items(), _MAX_ATTRIBUTES):
-            known = _NAMED.get(name) or semconv.ATTRIBUTE_PREFIX + name
-            found[known] = str(value)[:_MAX_TEXT]
+def start_attributes(kind: CallKind, client: ClientRequest) -> Mapping[str, AttributeValue]:
+    """Return the attributes that a call of this kind starts with; they must not be changed."""
+    if not client.attributes:
+        return kind.attributes
+    found = dict(kind.attributes)
+    for name, value in islice(client.attributes.items(), _MAX_ATTRIBUTES):
+        known = _NAMED.get(name) or semconv.ATTRIBUTE_PREFIX + name
+        found[known] = str(value)[:_MAX_TEXT]
     return found
 
 
-@lru_cache(maxsize=_MAX_KINDS)
-def _routed(
-    operation: str,
-    suffix: str,
-    vendor: str,
-    provider: str,
-    host: str,
-    port: int,
-    virtual_host: str,
-    model: str | None,
-    client_model: str | None,
-    route: str | None,
-    rule: str | None,
-    lacks_sticky_key: bool,
+def end_attributes(
+    progress: CallProgress, ending: Ending, last_kind: CallKind | None
 ) -> dict[str, AttributeValue]:
-    known: dict[str, AttributeValue | None] = {
-        semconv.OPERATION: operation,
-        semconv.PROVIDER: semconv.provider_name(host, vendor, provider),
-        semconv.PROVIDER_NAME: provider,
-        semconv.SERVER_ADDRESS: host,
-        semconv.SERVER_PORT: port,
-        semconv.VIRTUAL_HOST: virtual_host,
-        semconv.REQUEST_MODEL: model,
-        semconv.CLIENT_MODEL: client_model,
-        semconv.ROUTE_NAME: route,
-        semconv.RULE_NAME: rule,
-        semconv.STICKY_MISSING: lacks_sticky_key or None,
-        semconv.OPENAI_API_TYPE: _API_TYPES.get(suffix),
-    }
-    return {name: value for name, value in known.items() if value is not None}
-
-
-def end_attributes(progress: CallProgress, ending: Ending) -> dict[str, AttributeValue]:
-    """Return the attributes of a call that has ended."""
+    """Return the attributes of a call that has ended; `last_kind` is that of its last attempt."""
     first, last, sent_at = progress.first, progress.last, progress.sent_at
     found = request_attributes(progress.request.fields)
     found[semconv.ATTEMPT_COUNT] = progress.attempts
     found[semconv.USAGE_SOURCE] = "none" if ending.usage is None else "provider"
     if last is not None:
         host = last.endpoint.provider_host
-        if first is not None and first is not last and host != first.endpoint.provider_host:
+        if last_kind and first is not last and first and host != first.endpoint.provider_host:
             # The provider of the response is not the one of the first attempt.
-            found |= start_attributes(progress, last)
+            found |= start_attributes(last_kind, progress.request)
         if host != last.preferred_host:
             found[semconv.IS_FALLBACK] = True
         if last.added_usage:

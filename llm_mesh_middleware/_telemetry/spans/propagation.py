@@ -117,32 +117,32 @@ def with_trace(
     """Return `headers` with the trace context of `parent` as their own, without baggage."""
     capabilities = _capabilities(propagate.get_global_textmap())
     written = capabilities.written
-    kept = [field for field in headers if field[0] not in written]
+    if not written.isdisjoint(dict(headers)):  # few requests have one
+        headers = tuple([field for field in headers if field[0] not in written])
     if capabilities.is_plain:
-        kept += _trace_fields(parent.span or trace.get_current_span(parent.base))
-        return tuple(kept)
+        return headers + _trace_fields(parent.span or trace.get_current_span(parent.base))
     injected: dict[str, str] = {}
     context = without_baggage(parent.context)
     for writer in capabilities.writers:
         writer.inject(injected, context)
-    kept += [(name.lower().encode(), value.encode("latin-1")) for name, value in injected.items()]
-    return tuple(kept)
+    fields = [(name.lower().encode(), value.encode("latin-1")) for name, value in injected.items()]
+    return (*headers, *fields)
 
 
-def _trace_fields(span: Span) -> list[tuple[bytes, bytes]]:
+def _trace_fields(span: Span) -> tuple[tuple[bytes, bytes], ...]:
     """Return W3C Trace Context as its propagator writes it, in a third of the time."""
     write = getattr(span, "trace_fields", None)  # a deferred span, which has the ids as bytes
     if write is not None and (fields := write()) is not None:
-        found: list[tuple[bytes, bytes]] = fields
+        found: tuple[tuple[bytes, bytes], ...] = fields
         return found
     sent = span.get_span_context()
     if not sent.is_valid:
-        return []
+        return ()
     ids = b"00-%032x-%016x-%02x" % (sent.trace_id, sent.span_id, sent.trace_flags)
     if not sent.trace_state:
-        return [(b"traceparent", ids)]
+        return ((b"traceparent", ids),)
     state = sent.trace_state.to_header().encode("latin-1")
-    return [(b"traceparent", ids), (b"tracestate", state)]
+    return (b"traceparent", ids), (b"tracestate", state)
 
 
 def without_baggage(context: Context) -> Context:
