@@ -42,7 +42,8 @@ class WholeAnswer(msgspec.Struct, frozen=True):
 
     `status` is the provider's; if that is 200 but the body is an error object, it is the status of
     the error's code. `reasons` are the code and the type of an error object. `provider_status` is
-    the provider's where the client's dialect has another for it.
+    the provider's where the client's dialect has another for it. `counted` are the token counts if
+    nothing else was read.
     """
 
     status: int
@@ -51,11 +52,12 @@ class WholeAnswer(msgspec.Struct, frozen=True):
     summary: AnswerSummary | None = None
     reasons: frozenset[str] = frozenset()
     provider_status: int | None = None
+    counted: Usage | None = None
 
     @property
     def usage(self) -> Usage | None:
         """The token counts, if the response has any."""
-        return self.summary.usage if self.summary is not None else None
+        return self.summary.usage if self.summary is not None else self.counted
 
 
 class EventKind(Enum):

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from llm_mesh_middleware._core.flow.attempts.context import ExchangeSettings
 from llm_mesh_middleware._core.http.response_headers import NOSNIFF as NOSNIFF_FIELD
-from llm_mesh_middleware._core.http.response_headers import client_headers, safe_media_type
+from llm_mesh_middleware._core.http.response_headers import (
+    client_headers,
+    instead_of_quota,
+    safe_media_type,
+)
 from llm_mesh_middleware._core.values.headers import Headers
 from tests.core.scripted import ANSWER, JSON, answers, play
 from tests.core.tables import ACME, provider, request, route, table
@@ -233,3 +237,16 @@ def test_a_mesh_may_be_told_to_keep_its_routing_to_itself() -> None:
     ).reply
     assert reply is not None
     assert [name for name, _ in reply.headers if name.startswith(b"x-llm-mesh-")] == []
+
+
+def test_the_fields_of_a_limit_replace_those_of_the_providers_quota() -> None:
+    told = (b"x-ratelimit-limit-tokens", b"100")
+    kept, others = (b"x-request-id", b"1"), (b"content-length", b"2")
+    for quota in (
+        [],
+        [(b"ratelimit", b"limit=10"), (b"x-ratelimit-remaining-requests", b"5")],
+        [(b"anthropic-ratelimit-tokens-remaining", b"5")],
+    ):
+        fields = [kept, *quota, NOSNIFF_FIELD, others]
+        assert instead_of_quota(fields, (told,)) == [kept, NOSNIFF_FIELD, others, told]
+    assert instead_of_quota([kept], (told,)) == [kept, told]

@@ -84,21 +84,21 @@ def test_the_output_that_a_request_allows(
 def test_what_calls_have_used_is_expected_of_the_next() -> None:
     learned = Learned()
     for _ in range(100):
-        past = learned.of("r", "m")
+        past = learned["r", "m"]
         estimate = estimate_tokens(asked(CHAT, messages="x" * 4000), past)
-        past.learn(estimate, Usage(1500, 40))
+        past.learn(estimate.uncorrected, Usage(1500, 40))
     assert abs(estimate.input - 1500) < 20
     assert 40 <= estimate.output <= 45
-    other = estimate_tokens(asked(CHAT, messages="x" * 4000), learned.of("r", "other"))
+    other = estimate_tokens(asked(CHAT, messages="x" * 4000), learned["r", "other"])
     assert (other.output, other.input) == (256, other.uncorrected)
 
 
 def test_what_is_learnt_is_bounded() -> None:
     learned = Learned()
     for number in range(10_000):
-        learned.of("r", str(number)).learn(Estimate(1, 1, 1, 1), Usage(10**9, 10**9))
+        learned["r", str(number)].learn(1, Usage(10**9, 10**9))
     assert len(learned) <= 4096
-    assert learned.of("r", "9999").factor == 2.0
+    assert learned["r", "9999"].factor == 2.0
 
 
 def limit_of(rate: Rate, **fields: Any) -> Limit:

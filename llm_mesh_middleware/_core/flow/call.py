@@ -14,12 +14,13 @@ from msgspec.structs import replace
 
 from ...exceptions import ClientDisconnected, InsufficientQuota, ServerShutdown
 from ..pricing.charge import Charge
+from ..private import PerCall
 from ..side_calls.side_call import SideCallContext
 from ..values.decision import Decision
 from ..values.messages import ClientRequest, Deadline, Failure, ResponseHead, UpstreamRequest
 from ..values.selection import Selection
 from ..values.steps import Steps
-from ..values.summary import AnswerSummary
+from ..values.summary import AnswerSummary, SummaryDetail
 from ..values.usage import Usage
 from .attempts.context import CallContext
 from .mirrors.outcome import MirrorOutcome
@@ -27,7 +28,7 @@ from .observer import Observation
 from .reply import Flow
 from .state import MeshState
 
-__all__ = ["Account", "AttemptPolicy", "Call", "CallPolicy", "Held"]
+__all__ = ["Account", "Admission", "AttemptPolicy", "Call", "CallPolicy", "Held", "account_of"]
 
 
 _DEPARTURES = (ClientDisconnected, ServerShutdown)
@@ -38,39 +39,51 @@ _NOTHING_SENT: _Sent = 0, "", None, False
 _NO_FIELDS: frozenset[bytes] = frozenset()
 
 
-class Account(Observation):
+class Admission(Protocol):
+    """What a gate has admitted a call with. `settles`: the end of the call changes it."""
+
+    settles: bool
+
+    def fields(self) -> tuple[tuple[bytes, bytes], ...]:
+        """Return the header fields for the reply, instead of those of the provider's quota."""
+
+    def settle(self, account: Account) -> None:
+        """Correct what was taken by what was used; called once, when the exchange has ended."""
+
+
+class Account(Observation, PerCall):
     """An observation that forwards everything, and calls policies back when the exchange ends.
 
-    `charges` are the usage that providers have reported so far, without the reply's if it has no
-    price. `own_fields` are the header fields that limits have added to the reply, `effects` what
-    guards have done. `is_observed`: an observer reads decisions. `status`, `error` and `usage` are
-    those of the end, `summary` the response's.
+    `shows_effects` is for clients; `is_observed`: an observer reads decisions. `charges` are the
+    usage that providers have reported so far, without the reply's if it has no price. `admission`
+    is that of the rule's gate, which is settled first. `own_fields` are the names of header fields
+    that limits have added to the reply, `effects` what guards have done. `status`, `error` and
+    `usage` are those of the end, `summary` the response's.
     """
 
-    # Read by few calls. To read them takes ten times as long as what `__init__` sets.
+    _observation: Observation
+    shows_effects: bool
+    is_observed: bool
+    detail: SummaryDetail
+    wants_chunks: bool
+    counts_all: bool = False
+    admission: Admission | None = None
+    charges: tuple[Charge, ...] = ()
+    own_fields: frozenset[bytes] = _NO_FIELDS
     effects: tuple[str, ...] = ()
     status: int | None = None
     error: BaseException | None = None
+    usage: Usage | None = None
     summary: AnswerSummary | None = None
+    _sent: _Sent = _NOTHING_SENT
     _earlier: tuple[_Sent, ...] = ()
-    _is_held = False
+    _failed: int = 0
+    _is_stream: bool | None = None
+    _has_ended: bool = False
+    _holds: int = 0
+    _is_held: bool = False
     _overruled: tuple[int | None, BaseException] | None = None
-
-    def __init__(self, observation: Observation, *, shows_effects: bool = True) -> None:
-        """`observation` is notified of everything first; `shows_effects` is for clients."""
-        self._observation = observation
-        self.shows_effects = shows_effects
-        self.is_observed = observation.__class__ is not Observation
-        self.detail = observation.detail if self.is_observed else "nothing"
-        self.wants_chunks = self.is_observed and observation.wants_chunks
-        self.counts_all = self._has_ended = False
-        self.own_fields: frozenset[bytes] = _NO_FIELDS
-        self.charges: tuple[Charge, ...] = ()
-        self.usage: Usage | None = None
-        self._waiting = self._holds = 0
-        self._sent = _NOTHING_SENT
-        self._is_stream: bool | None = None
-        self._at_end: tuple[Callable[[Account], None], ...] = ()
+    _at_end: tuple[Callable[[Account], None], ...] = ()
 
     @property
     def is_fallback(self) -> bool:
@@ -102,7 +115,8 @@ class Account(Observation):
     @property
     def is_cut_off(self) -> bool:
         """Whether the client left while a provider may have been working on the call."""
-        return self._waiting > 0 and isinstance(self.error, _DEPARTURES)
+        is_waiting = self._sent is not _NOTHING_SENT and self._failed <= len(self._earlier)
+        return is_waiting and isinstance(self.error, _DEPARTURES)
 
     def counted(
         self, first: int, provider: str = "", *, has_side_calls: bool = True
@@ -179,13 +193,12 @@ class Account(Observation):
             self._earlier += (self._sent,)
         is_fallback = request.endpoint.provider_host != request.preferred_host
         self._sent = request.attempt, request.provider, request.model, is_fallback
-        self._waiting += 1
         return self._observation.sending(request) if self.is_observed else None
 
     def answered(self, attempt: int, answer: ResponseHead | Failure) -> None:
         """Note that a provider has failed, and so works no more."""
         if answer.__class__ is Failure or answer.status >= 400:  # type: ignore[union-attr]
-            self._waiting -= 1
+            self._failed += 1
         if self.is_observed:
             self._observation.answered(attempt, answer)
 
@@ -227,11 +240,15 @@ class Account(Observation):
             return
         self._has_ended = True
         # What was used, the client's or not.
-        self.status, self.error, self.usage = status, error, usage
+        self.status, self.usage = status, usage
+        if error is not None:
+            self.error = error
         if self._holds:
             self._is_held = True
-        else:
+        elif self.is_observed or self.admission is None:
             self._pass_end_on()
+        else:  # a gate is the only policy of a rule
+            self.admission.settle(self)
 
     def _pass_end_on(self) -> None:
         settles, self._at_end = self._at_end, ()  # they hold the call, which holds this account
@@ -244,8 +261,25 @@ class Account(Observation):
                     status = own_status or status
                 self._observation.ended(status, error, self.usage)
         finally:
+            if self.admission is not None:
+                self.admission.settle(self)
             for settle in settles:
                 settle(self)
+
+
+def account_of(observation: Observation, shows_effects: bool) -> Account:
+    """Return an account; `observation` is notified of everything first."""
+    if observation.__class__ is Observation:
+        return Account(observation, shows_effects, False, "nothing", False)
+    return Account(observation, shows_effects, True, observation.detail, observation.wants_chunks)
+
+
+def admitted(observation: Observation, shows_effects: bool, admission: Admission) -> Account:
+    """Return the account of a call that a gate has admitted, to be settled at its end."""
+    if observation.__class__ is Observation:
+        return Account(observation, shows_effects, False, "nothing", False, True, admission)
+    detail, wants_chunks = observation.detail, observation.wants_chunks
+    return Account(observation, shows_effects, True, detail, wants_chunks, True, admission)
 
 
 class Call(msgspec.Struct, frozen=True):

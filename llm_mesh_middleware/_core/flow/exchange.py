@@ -32,7 +32,7 @@ from ..values.selection import Selection
 from .attempts.context import CallContext, ExchangeSettings
 from .attempts.plan import AttemptPlan
 from .attempts.sequence import AttemptSequence
-from .call import Account, Call
+from .call import Account, Admission, Call, account_of, admitted
 from .keepalive import keep_alive
 from .mirrors.layer import Mirroring
 from .observer import Observation
@@ -68,6 +68,7 @@ def exchange(
         observation: notified of events; ended exactly once, by the flow or by the reply's body.
         keepalive_s: the longest silence before a waiting client gets a comment; 0 for no limit.
     """
+    account, admission, followed = None, None, observation
     try:
         request, operation = understand(host, request, observation)
         check_hops(request.headers, settings.mesh_id)
@@ -75,9 +76,13 @@ def exchange(
         if isinstance(found, Reply):
             return _at_once(found, observation)
         rule, timeouts, now = found, found.timeouts, clock()
-        account, followed = None, observation
-        if rule.policies or rule.mirrors:
-            account = Account(observation, shows_effects=settings.show_routing)
+        if rule.gate is not None:
+            admission = rule.gate.admit(request, rule.name, state, observation)
+        if admission is not None:
+            if admission.settles:
+                followed = admitted(observation, settings.show_routing, admission)
+        elif rule.policies or rule.mirrors:
+            account = account_of(observation, settings.show_routing)
             if rule.settles or account.is_observed:
                 followed = account
         context = CallContext(
@@ -93,9 +98,9 @@ def exchange(
             random,
             followed,
         )
-        return _flow(context, account, state, keepalive_s)
+        return _flow(context, account, admission, state, keepalive_s)
     except BaseException as error:
-        _end(observation, error)
+        _end(followed, error)
         raise
 
 
@@ -113,7 +118,11 @@ def _reply_or_rule(
 
 
 def _flow(
-    context: CallContext, account: Account | None, state: MeshState, keepalive_s: float
+    context: CallContext,
+    account: Account | None,
+    admission: Admission | None,
+    state: MeshState,
+    keepalive_s: float,
 ) -> Flow:
     """Return the attempts, with everything that is put around them."""
     rule, clock, random, operation = context.rule, context.clock, context.random, context.operation
@@ -131,7 +140,7 @@ def _flow(
     if account is not None:
         run = _layered(context, account, plan, picking, state)
     else:
-        run = AttemptSequence(context, plan, state.affinity).run()
+        run = AttemptSequence(context, plan, state.affinity, None, admission).run()
         run = run if picking is None else picking.before(context.request, run)
     if rule.backends.is_watched:
         health, log = state.health, state.on_server

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractContextManager
+from typing import cast
 
 from ..caching.flights import Flights
 from ..caching.store import CacheStore
-from ..limiting.claims import Store
+from ..limiting.claims import QuickStore, Store
 from ..limiting.estimate import Learned
 from ..limiting.warnings import Warnings
 from ..provider.identity import ProviderIdentity
@@ -32,8 +33,9 @@ def _ignore_decision(decision: Decision) -> None:
 class MeshState:
     """The health of the providers, each route's retry budget, and the state of policies.
 
-    `store` holds the limits, `learned` corrects estimates of tokens, `affinity` maps responses to
-    their providers, `mirrors` has the copies in flight.
+    `store` holds the limits; it is also the `quick_store` if it never waits. `learned` corrects
+    estimates of tokens, `affinity` maps responses to their providers, `mirrors` has the copies in
+    flight.
     """
 
     __slots__ = (
@@ -44,6 +46,7 @@ class MeshState:
         "health",
         "learned",
         "mirrors",
+        "quick_store",
         "store",
         "warnings",
         "on_server",
@@ -75,6 +78,8 @@ class MeshState:
             responses: the store by which processes share the providers of responses.
         """
         self.store = store
+        is_quick = getattr(store, "answers_at_once", False)
+        self.quick_store: QuickStore | None = cast(QuickStore, store) if is_quick else None
         self.cache = cache
         self.flights = Flights(make_lock)
         self.learned = Learned()

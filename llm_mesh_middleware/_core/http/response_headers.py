@@ -13,7 +13,15 @@ from functools import lru_cache
 from ..values.headers import Headers
 from .known_names import KnownNames
 
-__all__ = ["MAX_FIELD_TEXT", "NOSNIFF", "client_headers", "safe_media_type", "field_value"]
+__all__ = [
+    "MAX_FIELD_TEXT",
+    "NOSNIFF",
+    "client_headers",
+    "field_value",
+    "instead_of_quota",
+    "safe_media_type",
+    "tells_quota",
+]
 
 _NOTHING: frozenset[bytes] = frozenset()
 # A browser must not sniff the body for anything that it could run.
@@ -90,6 +98,8 @@ _FAMILIES = (
     b"x-ratelimit-",
     b"x-together-",
 )
+# By which providers tell what is left: OpenAI and most others, Anthropic, an IETF draft.
+_QUOTA = (b"x-ratelimit-", b"x-rate-limit-", b"anthropic-ratelimit-", b"ratelimit")
 # Only directives that forbid caching pass; a provider must not enable caching.
 _UNCACHED = frozenset(
     (b"max-age=0", b"must-revalidate", b"no-cache", b"no-store", b"no-transform", b"private")
@@ -101,6 +111,8 @@ def _passes(name: bytes) -> bool:
 
 
 _ALLOWED = KnownNames(_passes)
+_tells_quota = KnownNames[bytes](lambda name: name.startswith(_QUOTA))
+tells_quota = _tells_quota.__getitem__
 
 
 def client_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
@@ -119,6 +131,19 @@ def client_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
         found.append((b"content-type", media_type if is_known else safe_media_type(media_type)))
     found.append(NOSNIFF)
     return found
+
+
+def instead_of_quota(
+    headers: list[tuple[bytes, bytes]], fields: tuple[tuple[bytes, bytes], ...]
+) -> list[tuple[bytes, bytes]]:
+    """Return a reply's fields with `fields` instead of those that tell of the provider's quota."""
+    for field in headers:
+        if field is NOSNIFF:  # what follows is the mesh's
+            headers += fields
+            return headers
+        if _tells_quota[field[0]]:
+            break
+    return [*(field for field in headers if not _tells_quota[field[0]]), *fields]
 
 
 def _forbids_caching(value: bytes) -> bool:

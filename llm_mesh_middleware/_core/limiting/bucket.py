@@ -14,6 +14,8 @@ compare integers, as the script in a shared store does.
 
 from __future__ import annotations
 
+from math import gcd
+
 import msgspec
 from msgspec.structs import force_setattr
 
@@ -28,7 +30,8 @@ class Rate(msgspec.Struct, frozen=True):
     """`amount` units each `period_us`, of which up to `burst` may be used at once.
 
     The other fields are derived: `capacity_us` is the time to fill an empty bucket, `unit_us` the
-    time to refill one unit, `written` the burst as a header field's value.
+    time to refill one unit, `written` the burst as a header field's value. `step` units each
+    `step_us` are the same rate in the smallest numbers, which are divided the fastest.
     """
 
     amount: int
@@ -37,20 +40,25 @@ class Rate(msgspec.Struct, frozen=True):
     capacity_us: int = 0
     unit_us: int = 0
     written: bytes = b""
+    step: int = 1
+    step_us: int = 1
 
     def __post_init__(self) -> None:
+        common = gcd(self.amount, self.period_us)
+        force_setattr(self, "step", self.amount // common)
+        force_setattr(self, "step_us", self.period_us // common)
         force_setattr(self, "capacity_us", self.cost_us(self.burst))
         force_setattr(self, "unit_us", self.cost_us(1))
         force_setattr(self, "written", b"%d" % self.burst)
 
     def cost_us(self, units: int) -> int:
         """Return the time to refill `units`, rounded up."""
-        cost = -(-units * self.period_us // self.amount)
+        cost = -(-units * self.step_us // self.step)
         return cost if cost < _LONGEST_US else _LONGEST_US
 
     def units(self, time_us: int) -> int:
         """Return the whole units that are refilled in `time_us`."""
-        return time_us * self.amount // self.period_us
+        return time_us * self.step // self.step_us
 
 
 def admit(full_at: int, now: int, need_us: int, capacity_us: int) -> int:

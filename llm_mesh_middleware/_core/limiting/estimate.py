@@ -13,7 +13,15 @@ import msgspec
 from ..values.messages import ClientRequest
 from ..values.usage import Usage
 
-__all__ = ["NO_TOKENS", "Estimate", "Learned", "Past", "estimate_input", "estimate_tokens"]
+__all__ = [
+    "NO_TOKENS",
+    "Estimate",
+    "Learned",
+    "Past",
+    "estimate_input",
+    "estimate_tokens",
+    "expected_tokens",
+]
 
 _ASCII = bytes(range(128))
 # An image or a recording in base64 has far fewer tokens than a text of its length. Short bodies are
@@ -25,7 +33,11 @@ _BACKSLASH = ord("\\")
 
 _FIRST_OUTPUT = 256
 _UNKNOWN_OUTPUT = 4096
-_SHARE = 0.1  # the weight of the newest call in the averages
+# Of the first calls, each is learnt from, later one of five: no usual number of steps of an agent,
+# so that all of them have their turn. The newest has this weight in the averages.
+_FIRST_CALLS = 30
+_EACH = 5
+_SHARE = 0.2
 _MAX_LEARNED = 4096
 
 
@@ -51,8 +63,6 @@ def estimate_input(body: bytes) -> int:
     """
     binaries, size = 0, len(body)
     is_ascii, has_escapes = body.isascii(), _BACKSLASH in body  # one byte is found faster than two
-    if size <= _SHORT_BYTES and is_ascii and not has_escapes:
-        return size // 4
     if size > _SHORT_BYTES and (body.find(b";base64,") >= 0 or body.find(b'data"') >= 0):
         body, binaries = _BINARY.subn(b"", body)
         size = len(body)
@@ -73,58 +83,66 @@ class Past:
     one deviation. Threads may lose each other's updates, which makes an average no worse.
     """
 
-    __slots__ = ("_deviation", "_output", "expected", "factor")
+    __slots__ = ("_calls", "_deviation", "_output", "expected", "factor")
 
     def __init__(self) -> None:
         self.factor = 1.0
         self.expected = _FIRST_OUTPUT
-        self._output = self._deviation = -1.0  # there is no average yet
+        self._calls = 0
+        self._output = self._deviation = 0.0
 
-    def learn(self, estimate: Estimate, usage: Usage) -> None:
-        """Update the averages by the usage of a call with this estimate."""
-        factor, output = usage.input_tokens / (estimate.uncorrected or 1), usage.output_tokens
+    def learn(self, uncorrected: int, usage: Usage) -> None:
+        """Update the averages by the usage of a call whose input was estimated from bytes."""
+        calls = self._calls
+        self._calls = calls + 1
+        if calls > _FIRST_CALLS and calls % _EACH:
+            return
+        factor, output = usage.input_tokens / (uncorrected or 1), usage.output_tokens
         if factor > 2.0:
             factor = 2.0
         elif factor < 0.5:
             factor = 0.5
-        average, deviation = self._output, self._deviation
-        if average < 0:
+        average: float = self._output
+        if not calls:
             average, deviation = output, output / 2
         else:
             factor = self.factor + _SHARE * (factor - self.factor)
             error = output - average
             average += _SHARE * error
+            deviation = self._deviation
             deviation += _SHARE * ((error if error > 0 else -error) - deviation)
         self.factor, self._output, self._deviation = factor, average, deviation
         self.expected = int(average + deviation) + 1
 
 
-class Learned:
+class Learned(dict[tuple[str, str], Past]):
     """What earlier calls have used, by rule and model; each process learns for itself."""
 
-    def __init__(self) -> None:
-        self._past: dict[tuple[str, str], Past] = {}
-
-    def __len__(self) -> int:
-        return len(self._past)
-
-    def of(self, rule: str, model: str) -> Past:
-        """Return what calls of this kind have used."""
-        past = self._past.get((rule, model))
-        if past is None:
-            if len(self._past) >= _MAX_LEARNED:
-                self._past.clear()
-            past = self._past[rule, model] = Past()
+    def __missing__(self, kind: tuple[str, str]) -> Past:
+        if len(self) >= _MAX_LEARNED:  # clients choose the models
+            self.clear()
+        past = self[kind] = Past()
         return past
 
 
 def estimate_tokens(request: ClientRequest, past: Past) -> Estimate:
     """Return the estimate for a request; `past` is of calls like it."""
-    uncorrected = estimate_input(request.body)
+    return Estimate(*expected_tokens(request, past))
+
+
+def expected_tokens(request: ClientRequest, past: Past) -> tuple[int, int, int, int]:
+    """Return the numbers of the estimate, of which not every caller makes a value."""
+    body = request.body
+    size = len(body)
+    if size <= _SHORT_BYTES and _BACKSLASH not in body and body.isascii():  # as most are
+        uncorrected = size // 4
+    else:
+        uncorrected = estimate_input(body)
     tokens, operation = int(uncorrected * past.factor), request.operation
     if operation is None or not operation.is_generation:
-        return Estimate(tokens, 0, 0, uncorrected)
-    wanted, expected = operation.output_limit(request.fields), past.expected
+        return tokens, 0, 0, uncorrected
+    output_limit, expected = operation.output_limit, past.expected
+    wanted = output_limit(request.fields)
     if wanted is None:
-        return Estimate(tokens, expected, _UNKNOWN_OUTPUT, uncorrected)
-    return Estimate(tokens, wanted if wanted < expected else expected, wanted, uncorrected)
+        return tokens, expected, _UNKNOWN_OUTPUT, uncorrected
+    return tokens, wanted if wanted < expected else expected, wanted, uncorrected

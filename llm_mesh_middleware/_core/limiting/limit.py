@@ -33,7 +33,7 @@ class Weights(msgspec.Struct, frozen=True, gc=False):
         read, written = usage.cache_read_tokens, usage.cache_write_tokens
         reasoned = usage.reasoning_tokens
         if self is TOTAL and read + written <= fresh and reasoned <= visible:
-            return fresh + visible
+            return fresh + visible  # the classes add up to them
         fresh, visible = fresh - read - written, visible - reasoned
         thousandths = (
             self.input * (fresh if fresh > 0 else 0)
@@ -61,7 +61,8 @@ class Limit(Item, frozen=True, kw_only=True):
     """One number of one item of a policy.
 
     A limit of `concurrency` has `slots`, others have a `rate`; `rate_from` is the attribute that
-    overrides the rate's amount. `is_one_rate`: the rate is the same for all requests.
+    overrides the rate's amount. `is_one_rate`: the rate is the same for all requests. `is_plain`:
+    each token counts once, and the expected ones are reserved.
     """
 
     shown: ClassVar[tuple[str, ...]] = (*Item.shown, "rate", "slots")
@@ -73,10 +74,13 @@ class Limit(Item, frozen=True, kw_only=True):
     weights: Weights = TOTAL
     reserve: Literal["auto", "max", "none"] = "auto"
     is_one_rate: bool = True
+    is_plain: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         force_setattr(self, "is_one_rate", not (self.overrides or self.rate_from))
+        is_plain = self.kind == "tokens" and self.reserve == "auto" and self.weights == TOTAL
+        force_setattr(self, "is_plain", is_plain)
 
     def rate_for(self, request: ClientRequest) -> Rate | None:
         """Return the rate that applies to a request."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Protocol
 
 import msgspec
 from msgspec.structs import force_setattr
@@ -26,6 +27,14 @@ __all__ = ["Layer", "RouteRule", "RoutingTable", "VirtualHost"]
 # A policy, whose signature is defined by the flow (`flow.call.CallPolicy`).
 Layer = Callable[..., Steps]
 
+
+class Gate(Protocol):
+    """A policy that may admit a call without waiting and without a layer around its attempts."""
+
+    def admit(self, request: ClientRequest, rule: str, state: Any, observation: Any) -> Any:
+        """Return an `Admission`, or None: then the policy is asked as a layer."""
+
+
 # A cache of raw Host values, which clients choose: at most 1,024 of 272 bytes. A DNS name has up to
 # 253 characters; a longer value is looked up each time.
 _MAX_CACHED_HOSTS = 1024
@@ -38,7 +47,7 @@ class RouteRule(msgspec.Struct, frozen=True):
     `balancer` picks among its backends of one priority. `policies` are layers around the attempts
     of a request, the first is the outermost. `mirrors` get copies of some requests. `reads_quota`
     is the balancer's. `matches_all`: one match has no conditions. `settles`: its policies ask how a
-    call has gone, as nearly all do.
+    call has gone, as nearly all do. `gate` is its only policy, if that can admit a call at once.
     """
 
     name: str
@@ -52,6 +61,7 @@ class RouteRule(msgspec.Struct, frozen=True):
     reads_quota: bool = False
     matches_all: bool = False
     settles: bool = False
+    gate: Gate | None = None
 
     def __post_init__(self) -> None:
         force_setattr(self, "reads_quota", self.balancer.reads_quota)
@@ -60,6 +70,11 @@ class RouteRule(msgspec.Struct, frozen=True):
         settles = any(getattr(policy, "settles", True) for policy in self.policies)
         is_admitted = any(backend.policy is not None for backend in self.backends)
         force_setattr(self, "settles", settles or is_admitted or bool(self.mirrors))
+        is_alone = len(self.policies) == 1 and not (
+            self.mirrors or self.backends.has_picker or is_admitted
+        )
+        if is_alone and hasattr(self.policies[0], "admit"):
+            force_setattr(self, "gate", self.policies[0])
 
     @property
     def upstreams(self) -> Iterator[Upstream]:

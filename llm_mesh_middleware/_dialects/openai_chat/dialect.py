@@ -123,11 +123,11 @@ def _read_path(path: str, fields: Fields) -> tuple[str | None, Fields]:
 
 def output_limit(fields: Fields) -> int | None:
     """Return the request's limit of output tokens for all choices, None without one."""
-    limit = (
-        read_count(fields, "max_completion_tokens") if "max_completion_tokens" in fields else None
-    )
+    if "max_completion_tokens" not in fields and "max_tokens" not in fields:
+        return None
+    limit = read_count(fields, "max_completion_tokens")
     if limit is None:
-        limit = read_count(fields, "max_tokens") if "max_tokens" in fields else None
+        limit = read_count(fields, "max_tokens")
     if limit is None or "n" not in fields:
         return limit
     return limit * min(128, max(1, read_count(fields, "n") or 1))

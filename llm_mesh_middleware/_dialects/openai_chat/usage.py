@@ -52,6 +52,9 @@ class ChatUsage(msgspec.Struct):
         outputs = self.completion_tokens_details or self.output_tokens_details
         read = self.prompt_cache_hit_tokens or self.cached_tokens or self.cache_read_input_tokens
         written = self.cache_creation_input_tokens
+        has_details = inputs is not None or outputs is not None or read or written
+        if not has_details and self.total_tokens == prompt + output:
+            return Usage(prompt, output)
         if inputs is not None:
             read = inputs.cached_tokens or read
             written = inputs.cache_write_tokens or inputs.cache_creation_input_tokens or written

@@ -122,16 +122,14 @@ class SameTransformer:
             answered = self._error(read_fault(body).status, headers, body, is_readable=True)
             counted = whole.summary(None)  # an error may have token counts
             return answered if counted.usage is None else replace(answered, summary=counted)
-        summary = None
-        if detail == "facts":
-            summary = self._summary(whole, body)
-        elif detail == "usage":
-            summary = AnswerSummary(usage=whole.counted())
+        summary = self._summary(whole, body) if detail == "facts" else None
+        usage = whole.counted() if detail == "usage" else None
         labelled = head.headers.by_name.get(b"content-type")
         if labelled != _JSON and not media_type(head.headers).endswith("json"):  # taken for text
             headers = with_type(headers, JSON)
         headers, body = self._in_client_form(headers, body)
-        return WholeAnswer(head.status, with_length(headers, body), body, summary)
+        headers = with_length(headers, body)
+        return WholeAnswer(head.status, headers, body, summary, counted=usage)
 
     def relay(self, head: ResponseHead) -> tuple[RawFields, BodyRelay]:
         """Return the events unchanged; a compressed stream is decoded, so that it can be ended."""

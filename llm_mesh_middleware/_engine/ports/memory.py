@@ -85,17 +85,17 @@ class MemoryStore:
         try:
             now = monotonic_ns() // 1000 if self._is_real else self._clock_us()
             buckets = self._buckets
-            missing = buckets.get(key, now) - now
-            if missing <= 0:  # it is full
-                missing = need_us
-            elif missing + (need_us if need_us < capacity_us else capacity_us) > capacity_us:
+            full_at = buckets.get(key, 0)
+            if full_at <= now:  # it is full
+                buckets[key] = now + need_us
+                if len(buckets) > self._max_keys:
+                    self._make_room(now)
+                return capacity_us - need_us
+            remaining_us = capacity_us - (full_at - now)
+            if remaining_us < need_us:  # also if the need is beyond the capacity
                 return None
-            else:
-                missing += need_us
-            buckets[key] = now + missing
-            if len(buckets) > self._max_keys:
-                self._make_room(now)
-            return capacity_us - missing
+            buckets[key] = full_at + need_us
+            return remaining_us - need_us
         finally:
             lock.release()
 

@@ -342,6 +342,7 @@ class Attempt(PerCall):
             is_disguised=is_error and head.status < 300,
             is_rejected_addition=is_rejected_addition,
             provider_status=answer.provider_status,
+            counted=answer.counted,
         )
 
     def _request(self) -> UpstreamRequest:

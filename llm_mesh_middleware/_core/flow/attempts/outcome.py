@@ -16,6 +16,7 @@ from ...dialect import BodyRelay
 from ...provider.outliers import Result
 from ...routing.retry_policy import Verdict
 from ...values.summary import AnswerSummary
+from ...values.usage import Usage
 
 __all__ = ["Outcome", "may_follow"]
 
@@ -32,7 +33,7 @@ class Outcome(msgspec.Struct, frozen=True):
     consumed the first bytes and converted them to `body`. `may_follow` limits what can follow.
     `is_disguised`: it is an error with status 200. `is_rejected_addition`: it is an error that
     rejects the mesh's additions. `provider_status` is the provider's where the client's dialect has
-    another.
+    another. `counted` are the token counts if nothing else was read.
     """
 
     status: int
@@ -47,6 +48,7 @@ class Outcome(msgspec.Struct, frozen=True):
     is_disguised: bool = False
     is_rejected_addition: bool = False
     provider_status: int | None = None
+    counted: Usage | None = None
 
     @property
     def is_good(self) -> bool:

@@ -20,7 +20,7 @@ from functools import lru_cache, partial
 from msgspec.structs import replace
 
 from ....exceptions import RateLimitExceeded, UnsupportedField
-from ...http.response_headers import MAX_FIELD_TEXT, field_value
+from ...http.response_headers import MAX_FIELD_TEXT, field_value, instead_of_quota
 from ...pricing.charge import Charge, format_costs
 from ...private import PerCall
 from ...provider.health import Lease
@@ -29,7 +29,7 @@ from ...values.payload import read_text
 from ...values.steps import Await, Race, Raced, Send, Sleep, Step, StepResult, Steps
 from ...values.summary import AnswerSummary
 from ..affinity import Affinity
-from ..call import Call, Held
+from ..call import Admission, Call, Held
 from ..reply import Flow, Reply
 from .attempt import Attempt
 from .context import CallContext
@@ -51,6 +51,7 @@ class AttemptSequence(PerCall):
     _plan: AttemptPlan
     _affinity: Affinity
     _call: Call | None = None
+    _admission: Admission | None = None
     _held: Held | None = None
     _refused: RateLimitExceeded | None = None
     _unsupported: UnsupportedField | None = None
@@ -277,6 +278,8 @@ class AttemptSequence(PerCall):
             headers.append((b"x-should-retry", b"false"))
         if self._context.settings.show_routing:
             headers += self._routing_headers(attempt)
+        if self._admission is not None:
+            headers = instead_of_quota(headers, self._admission.fields())
         observation, relay = self._context.observation, outcome.relay
         observation.replying(attempt=attempt.number, is_stream=relay is not None)
         if relay is not None:
@@ -285,12 +288,13 @@ class AttemptSequence(PerCall):
             return Reply(outcome.status, headers, body)
         if self._context.settings.show_cost and (cost := format_costs(self._charges)):
             headers.append((b"x-llm-mesh-cost", cost.encode()))
-        summary = outcome.summary
+        summary, usage = outcome.summary, outcome.counted
         if summary is not None:
             observation.summarised(summary)
+            usage = summary.usage
             if summary.dropped:
                 attempt.log_dropped(summary.dropped)
-        observation.ended(outcome.status, None, None if summary is None else summary.usage)
+        observation.ended(outcome.status, None, usage)
         return Reply(outcome.status, headers, outcome.body)
 
     def _conclude(self, attempt: Attempt, summary: AnswerSummary) -> None:

@@ -26,7 +26,7 @@ from ..attempts.attempt import Attempt
 from ..attempts.context import CallContext
 from ..attempts.outcome import Outcome
 from ..attempts.relayed import relayed_body
-from ..call import Account
+from ..call import Account, account_of
 from ..observer import Observation
 from .outcome import MirrorLeg, MirrorOutcome, MirrorResult
 from .primary import Primary, leg_of
@@ -73,7 +73,7 @@ class Copy:
         self._request = request
         self._primary = primary
         self._on_end = on_end
-        self._account = Account(observation)
+        self._account = account_of(observation, shows_effects=True)
         self._account.at_end(self._ended)
         self._clock = context.clock
         self._began_at = context.clock()

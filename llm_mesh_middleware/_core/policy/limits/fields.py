@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from operator import itemgetter
 
 from ....exceptions import InsufficientQuota, RateLimitExceeded
-from ...http.known_names import KnownNames
+from ...http.response_headers import instead_of_quota, tells_quota
 from ...limiting.bucket import Rate
 from ...limiting.budget import Budget
 from ...limiting.claims import Outcome
@@ -21,6 +20,7 @@ from .applied import Applied
 __all__ = [
     "Shown",
     "duration",
+    "quota_fields",
     "quota_refusal_of",
     "rate_limit_fields",
     "refusal_of",
@@ -33,10 +33,6 @@ Shown = Sequence[tuple[Applied, Outcome]]
 _LONGEST_WAIT_US = 60_000_000
 _LONGEST_TOLD_S = 3600.0
 _SPREAD = 0.1
-_NAME = itemgetter(0)
-# By which providers tell what is left: OpenAI and most others, Anthropic, an IETF draft.
-_FAMILIES = (b"x-ratelimit-", b"x-rate-limit-", b"anthropic-ratelimit-", b"ratelimit")
-_is_of_a_limit = KnownNames(lambda name: name.startswith(_FAMILIES)).__getitem__
 _NAMES = {
     kind: tuple(f"x-ratelimit-{part}-{kind}".encode() for part in ("limit", "remaining", "reset"))
     for kind in ("tokens", "requests")
@@ -67,28 +63,26 @@ def with_rate_limit(
     own: frozenset[bytes],
 ) -> tuple[list[tuple[bytes, bytes]], frozenset[bytes]]:
     """Return the same with the fields of one limit."""
-    names, fields = _OWN[kind], _fields(rate, kind, remaining_us)
-    if not any(map(_is_of_a_limit, map(_NAME, headers))):  # as of most providers
-        return [*headers, *fields], names
+    names, fields = _OWN[kind], quota_fields(rate, kind, remaining_us)
+    if not own:
+        return instead_of_quota([*headers], fields), names
     kept = [
         field
         for field in headers
-        if not _is_of_a_limit(field[0]) or (field[0] in own and field[0] not in names)
+        if not tells_quota(field[0]) or (field[0] in own and field[0] not in names)
     ]
     return [*kept, *fields], own | names
 
 
-def _fields(rate: Rate, kind: Kind, remaining_us: int) -> tuple[tuple[bytes, bytes], ...]:
+def quota_fields(rate: Rate, kind: Kind, remaining_us: int) -> tuple[tuple[bytes, bytes], ...]:
+    """Return the fields of one limit of which so much is left."""
     limit, remaining, reset = _NAMES[kind]
-    until_us = rate.capacity_us - remaining_us
+    until_ms = (rate.capacity_us - remaining_us + 999) // 1000
+    left = remaining_us * rate.step // rate.step_us if remaining_us > 0 else 0
     return (
         (limit, rate.written),
-        (
-            remaining,
-            b"%d" % (remaining_us * rate.amount // rate.period_us if remaining_us > 0 else 0),
-        ),
-        # Most are soon full again.
-        (reset, b"%dms" % -(-until_us // 1000) if 0 < until_us <= 999_000 else duration(until_us)),
+        (remaining, b"%d" % left),
+        (reset, _SHORT[until_ms] if until_ms < 1000 else _long(until_ms)),  # most are soon full
     )
 
 
@@ -98,7 +92,7 @@ def rate_limit_fields(shown: Shown) -> list[tuple[bytes, bytes]]:
         field
         for each, outcome in _tightest(shown)
         if each.rate is not None
-        for field in _fields(each.rate, each.item.kind, outcome.left)
+        for field in quota_fields(each.rate, each.item.kind, outcome.left)
     ]
 
 
@@ -155,8 +149,13 @@ def quota_refusal_of(budget: Budget, now: float) -> InsufficientQuota:
 def duration(time_us: int) -> bytes:
     """Write a time as OpenAI does, in Go's format: `12ms`, `1.5s`, `6m0s`, `1h0m0s`."""
     milliseconds = -(-time_us // 1000)
-    if milliseconds < 1000:
-        return b"%dms" % milliseconds if milliseconds > 0 else b"0s"
+    return _SHORT[max(milliseconds, 0)] if milliseconds < 1000 else _long(milliseconds)
+
+
+_SHORT = (b"0s", *(b"%dms" % milliseconds for milliseconds in range(1, 1000)))
+
+
+def _long(milliseconds: int) -> bytes:
     minutes, milliseconds = divmod(milliseconds, 60_000)
     hours, minutes = divmod(minutes, 60)
     seconds = (b"%.3f" % (milliseconds / 1000)).rstrip(b"0").rstrip(b".") + b"s"

@@ -62,7 +62,7 @@ class Reservation(msgspec.Struct):
             if change is not None:
                 changes.append(change)
         if usage is not None and self.estimate is not NO_TOKENS:
-            past_of(call).learn(self.estimate, usage)
+            past_of(call).learn(self.estimate.uncorrected, usage)
         if changes:
             call.state.store.settle(Settle(tuple(changes), self.is_local))
 
@@ -107,7 +107,7 @@ class Reservation(msgspec.Struct):
 
 def past_of(call: Call) -> Past:
     """Return what calls like this one have used."""
-    return call.state.learned.of(call.context.rule.name, call.request.model or "")
+    return call.state.learned[call.context.rule.name, call.request.model or ""]
 
 
 def used_tokens(
