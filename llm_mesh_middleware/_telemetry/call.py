@@ -224,14 +224,15 @@ class CallObservation(Observation):
         progress = self._progress
         if self._server is not None:
             self._parent = LazyContext(self._server.begin_span(progress.route))
-        self._span = self._sinks.tracer.start_span(
+        parent = self._parent
+        self._span = span = self._sinks.tracer.start_span(
             kind.span_name,
-            self._parent.context,
+            parent.context,
             SpanKind.CLIENT,
             attributes=start_attributes(kind, progress.request),
             links=self._links,
         )
-        self._parent = LazyContext(self._parent.context, self._span)
+        parent.enter(span)
 
     def _complete(self, span: Span, ending: Ending) -> None:
         sinks, progress = self._sinks, self._progress

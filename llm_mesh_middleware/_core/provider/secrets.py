@@ -34,7 +34,6 @@ __all__ = ["MASK", "Secrets"]
 MASK = b"***"
 
 _FACTS = AnswerSummary.__struct_fields__
-_UNNAMED = (None,) * 4
 _MAX_LEARNT = 3
 _WORD = 8
 _UNLIKELY, _UNLIKELY_WITHOUT_DIGIT = 16, 24
@@ -141,9 +140,7 @@ class Secrets:
     def _is_in(self, summary: AnswerSummary) -> bool:
         """Return whether a fact contains a key; fast, as it runs for every response."""
         named = (summary.id, summary.model, summary.system_fingerprint, summary.service_tier)
-        if named == _UNNAMED and not summary.finish_reasons and summary.body is None:
-            return False  # there are only counts
-        text = "\n".join(filter(None, (*named, *summary.finish_reasons)))
+        text = "\n".join(filter(None, named + summary.finish_reasons))
         for key in self._keys:
             if key in text:
                 return True

@@ -79,13 +79,14 @@ class ChatFields(_Facts, gc=False):
 
     def summary(self, body: bytes | None) -> AnswerSummary:
         """Return what a whole response says of itself; `body` is kept with it."""
-        if self._is_plain():  # as all but a few are
+        choice = self._lone_choice()
+        if choice is not None and self.error is None:  # as with all but a few
             return AnswerSummary(
                 self.id,
                 self.model,
                 self.system_fingerprint,
                 self.service_tier,
-                tuple([_reason(choice.finish_reason) for choice in self.choices or ()]),
+                (_reason(choice.finish_reason),),
                 None if self.usage is None else self.usage.counted(),
                 0,
                 body,
@@ -97,20 +98,16 @@ class ChatFields(_Facts, gc=False):
 
     def counted(self) -> Usage | None:
         """Return the token counts."""
-        usage, choices = self.usage, self.choices
-        if usage is None or self.x_groq is not None or choices is None or len(choices) != 1:
+        if self.usage is None or self._lone_choice() is None:
             return self.summary(None).usage
-        return usage.counted() if choices[0].usage is None else self.summary(None).usage
+        return self.usage.counted()
 
-    def _is_plain(self) -> bool:
-        """Return whether there is one choice, and the counts are in their usual place."""
-        return (
-            self.choices is not None
-            and len(self.choices) == 1
-            and self.choices[0].usage is None
-            and self.x_groq is None
-            and self.error is None
-        )
+    def _lone_choice(self) -> _Choice | None:
+        """Return the only choice, if the counts are in their usual place."""
+        choices = self.choices
+        if choices is None or len(choices) != 1 or self.x_groq is not None:
+            return None
+        return choices[0] if choices[0].usage is None else None
 
 
 read_fields = LenientDecoder(ChatFields)

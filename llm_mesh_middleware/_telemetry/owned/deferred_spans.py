@@ -39,6 +39,7 @@ __all__ = ["Handover", "DeferredSpan", "DeferredTracer"]
 _UNSET = Status(StatusCode.UNSET)
 _UNSAMPLED = frozenset((Decision.DROP, Decision.RECORD_ONLY))
 _NOTHING: dict[str, Any] = {}
+_SPAN_BITS = (1 << 64) - 1
 
 
 class Handover(Protocol):
@@ -205,9 +206,9 @@ class DeferredTracer(trace.Tracer):
         self.info = tracer.instrumentation_info
         sampler, ids = tracer.sampler, tracer.id_generator
         # The two usual samplers are not called where their decision is certain.
-        self._samples_all = sampler is ALWAYS_ON or sampler is DEFAULT_ON
+        samples_all = sampler is ALWAYS_ON or sampler is DEFAULT_ON
+        self._is_plain = samples_all and type(ids) is RandomIdGenerator
         self._ignores_parent = sampler is ALWAYS_ON
-        self._is_random = type(ids) is RandomIdGenerator
         self._new_flags = TraceFlags.SAMPLED | _random_flag(ids, None)
 
     def start_span(
@@ -225,7 +226,7 @@ class DeferredTracer(trace.Tracer):
         if not self.handover.is_open():
             return self._tracer.start_span(name, context, kind, attributes, links, start_time)
         parent = _parent(context)
-        if not self._samples_all or not self._is_random:
+        if not self._is_plain:
             return self._sampled(name, context, parent, kind, attributes, links or (), start_time)
         if parent is None:
             ids, flags, state = _new_ids(), self._new_flags, None
@@ -236,8 +237,9 @@ class DeferredTracer(trace.Tracer):
             flags = TraceFlags.SAMPLED | parent.trace_flags & _RANDOM
         started = time.time_ns() if start_time is None else start_time
         initial_attributes = _NOTHING if attributes is None else attributes
+        copied = _copied(links) if links else ()
         return DeferredSpan(
-            self, name, ids, flags, parent, kind, initial_attributes, _copied(links), started, state
+            self, name, ids, flags, parent, kind, initial_attributes, copied, started, state
         )
 
     def _sampled(
@@ -294,6 +296,8 @@ def _random_flag(ids: IdGenerator, parent: SpanContext | None) -> int:
 
 
 def _parent(context: Context | None) -> SpanContext | None:
+    if not context and context is not None:  # an empty one; the current one would be None
+        return None
     span = trace.get_current_span(context)
     if span is trace.INVALID_SPAN:
         return None
@@ -304,9 +308,9 @@ def _parent(context: Context | None) -> SpanContext | None:
 def _new_ids() -> bytes:
     """Return ids as the SDK's generator makes them, both at once; neither may be zero."""
     while True:
-        made = random.getrandbits(192).to_bytes(24, "big")
-        if any(made[:16]) and any(made[16:]):
-            return made
+        made = random.getrandbits(192)
+        if made >> 64 and made & _SPAN_BITS:
+            return made.to_bytes(24, "big")
 
 
 def _ids_below(parent: SpanContext) -> bytes:

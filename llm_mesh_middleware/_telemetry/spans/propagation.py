@@ -45,6 +45,10 @@ class LazyContext:
         self.span = span
         self._context = base if span is None else None
 
+    def enter(self, span: Span) -> None:
+        """Have a span be active in it."""
+        self.base, self.span, self._context = self.context, span, None
+
     @property
     def context(self) -> Context:
         """The context in which the span is active."""
@@ -69,6 +73,8 @@ _getter = _HeaderGetter()
 def active_context() -> tuple[Context, bool]:
     """Return the context of this process, and whether a span is active in it."""
     current = get_current()
+    if not current:
+        return current, False
     span = trace.get_current_span(current)
     return current, span is not trace.INVALID_SPAN and span.get_span_context().is_valid
 
