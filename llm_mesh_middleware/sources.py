@@ -109,6 +109,10 @@ class ModelSource:
         return ()
 
 
+_EMPTY_FILE = "the file is empty; delete it if it is not needed"
+_EMPTY_PIPE = "nothing is in this pipe, which can be read only once; write it to a file"
+
+
 class FileSource:
     """Files of YAML or JSON, and directories of `*.yaml`, `*.yml` and `*.json`."""
 
@@ -183,7 +187,7 @@ class FileSource:
             message = "is not UTF-8: save the file in that encoding"
             return _complaint(path, message, len(lines), len(lines[-1]) + 1)
         if not text.strip():
-            return _complaint(path, "the file is empty; delete it if it is not needed")
+            return _complaint(path, _EMPTY_FILE if os.path.isfile(path) else _EMPTY_PIPE)
         manifest = parse_manifest(
             text,
             source=path,

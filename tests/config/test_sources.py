@@ -123,6 +123,20 @@ def test_what_cannot_be_read_is_a_problem_beside_what_can(tmp_path: Path) -> Non
     ]
 
 
+@pytest.mark.skipif(not os.path.isdir("/dev/fd"), reason="no files for descriptors here")
+def test_a_pipe_that_was_read_before_is_told_apart_from_an_empty_file() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, named("piped").encode())
+    os.close(writing)
+    try:
+        source = FileSource([f"/dev/fd/{reading}"], environ={})
+        assert [resource.name for resource in source.load().resources] == ["piped"]
+        (problem,) = source.load().problems
+    finally:
+        os.close(reading)
+    assert "nothing is in this pipe" in problem.message
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_file_without_permission_is_a_problem(tmp_path: Path) -> None:
     path = tmp_path / "mesh.yaml"
