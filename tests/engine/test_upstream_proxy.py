@@ -193,9 +193,17 @@ async def test_a_proxy_that_is_not_there_is_a_connect_error(
     monkeypatch.setenv("all_proxy", url)
     monkeypatch.setenv("http_proxy", url)
     monkeypatch.setenv("https_proxy", url)
-    with pytest.raises(UpstreamConnectError) as caught:
+    with pytest.raises(UpstreamConnectError, match="the proxy refused the connection") as caught:
         await make_client(trust_env=True).open(request_to(upstream))
     assert str(port) not in str(caught.value)
+
+
+async def test_a_proxy_whose_name_is_unknown_is_told_apart_from_a_provider(
+    make_client: MakeClient, upstream: FakeUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("all_proxy", "http://proxy.invalid:3128")
+    with pytest.raises(UpstreamConnectError, match="the proxy's name cannot be resolved"):
+        await make_client(trust_env=True).open(request_to(upstream))
 
 
 async def test_a_proxy_may_be_written_without_a_scheme(

@@ -14,6 +14,7 @@ httpcore opens and closes the socket; after that it is used directly.
 from __future__ import annotations
 
 import contextlib
+import socket
 import ssl
 from typing import Any
 
@@ -25,8 +26,8 @@ from ..tasks.cancel_scope import CancelScope
 from ..tls import tls_reason
 from .http1 import NotHTTP, ResponseReader
 from .pool import Pool, Probe
-from .protocols import MAX_JOINED_BYTES, request_head
-from .proxy import Proxy, refusal
+from .protocols import MAX_JOINED_BYTES, causes, request_head
+from .proxy import UNKNOWN_NAME, UNREACHABLE, Proxy, refusal
 
 __all__ = ["Connection", "Destination", "ProxyRefused", "TLSFailed"]
 
@@ -35,7 +36,7 @@ _READ_BYTES = 64 * 1024
 
 
 class ProxyRefused(Exception):
-    """A proxy refused the tunnel; the message has the reason."""
+    """There is no connection to a proxy, or no tunnel through it; the message has the reason."""
 
 
 class TLSFailed(Exception):
@@ -83,12 +84,14 @@ class Connection:
             httpcore.ConnectError: the connection is refused.
             TLSFailed: the certificate is invalid, or there was no handshake.
             httpcore.ConnectTimeout: it took longer than the connect deadline.
-            ProxyRefused: the proxy opened no tunnel.
+            ProxyRefused: the proxy cannot be reached, or opened no tunnel.
         """
         endpoint, proxy, context = destination.endpoint, destination.proxy, destination.context
-        host, port = (proxy.host, proxy.port) if proxy else (endpoint.address, endpoint.port)
         seconds = scope.remaining_s(connecting=True)
-        stream = _BACKEND.connect_tcp(host, port, timeout=seconds)
+        if proxy is None:
+            stream = _BACKEND.connect_tcp(endpoint.address, endpoint.port, timeout=seconds)
+        else:
+            stream = _reach(proxy, seconds)
         try:
             scope.attach(stream.get_extra_info("socket"))
             if proxy is not None and destination.proxy_context is not None:
@@ -196,6 +199,14 @@ class _NestedSocket:
 
     def shutdown(self, how: int) -> None:
         self._stream.get_extra_info("socket").shutdown(how)
+
+
+def _reach(proxy: Proxy, seconds: float) -> httpcore.NetworkStream:
+    try:
+        return _BACKEND.connect_tcp(proxy.host, proxy.port, timeout=seconds)
+    except httpcore.ConnectError as exc:
+        is_unknown = any(isinstance(cause, socket.gaierror) for cause in causes(exc))
+        raise ProxyRefused(UNKNOWN_NAME if is_unknown else UNREACHABLE) from exc
 
 
 def _start_tls(

@@ -18,7 +18,10 @@ from ..._core.values.messages import UpstreamRequest
 from ...exceptions import UpstreamConnectError
 from .protocols import connect_failure, request_head
 
-__all__ = ["Proxy", "env_proxy", "refusal"]
+__all__ = ["UNKNOWN_NAME", "UNREACHABLE", "Proxy", "env_proxy", "refusal"]
+
+UNKNOWN_NAME = "the proxy's name cannot be resolved"
+UNREACHABLE = "the proxy refused the connection"
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 

@@ -14,7 +14,7 @@ from yarl import URL
 from ...tls import tls_reason
 from ..async_connection import AsyncConnection, AsyncDestination
 from ..http1 import NotHTTP
-from ..proxy import refusal
+from ..proxy import UNKNOWN_NAME, UNREACHABLE, refusal
 from .failures import NotConnected
 
 __all__ = ["ProxyDialler"]
@@ -24,8 +24,8 @@ _NO_TIMEOUTS = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None
 
 # Most specific first: several of them inherit from one another.
 _REASONS: tuple[tuple[type[Exception], str], ...] = (
-    (aiohttp.ClientConnectorDNSError, "the name cannot be resolved"),
-    (aiohttp.ClientProxyConnectionError, "the proxy refused the connection"),
+    (aiohttp.ClientConnectorDNSError, UNKNOWN_NAME),  # only the proxy's name is resolved here
+    (aiohttp.ClientProxyConnectionError, UNREACHABLE),
     (aiohttp.ClientConnectorError, "the connection was refused"),
 )
 # The same for connections that were established.
