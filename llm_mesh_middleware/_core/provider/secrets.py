@@ -38,6 +38,9 @@ _MAX_LEARNT = 3
 _WORD = 8
 _UNLIKELY, _UNLIKELY_WITHOUT_DIGIT = 16, 24
 
+# From header fields and JSON, the rarest first.
+_RARE = "QZXJVKYUWGBFPHDOLNMRCSATEIzkwvjqyx9876543210bgpfhmlducrsnatoie"
+
 _ESCAPE = b"\\u"  # of a character in JSON, by its number
 _BACKSLASH = ord("\\")
 _UNSAFE = "\"&'+<=>\\`"
@@ -76,10 +79,11 @@ class Secrets:
         self._all = tuple(sorted({*found, *others}, key=len, reverse=True))
         self._keys = tuple(key.decode("latin-1") for key in found if len(key) >= _WORD)
         spelled = [each for key in found if _is_unlikely(key) for each in _spellings(key)]
-        self._content = tuple(each for each in spelled if _ESCAPE not in each)
+        plain = [each for each in spelled if _ESCAPE not in each]
+        self._content = tuple((ord(_rarest(each)), each) for each in plain)
         self._content_escaped = tuple(each for each in spelled if _ESCAPE in each)
-        literals = (literal for secret in self._all for literal in _literals(secret))
-        self._literals = tuple(literal.decode("latin-1") for literal in literals)
+        literals = [literal for secret in self._all for literal in _literals(secret)]
+        self._literals = tuple((_rarest(each), each.decode("latin-1")) for each in literals)
         self._pattern: re.Pattern[bytes] | None = None
 
     def __iter__(self) -> Iterator[bytes]:
@@ -103,8 +107,8 @@ class Secrets:
 
     def redact_content(self, data: bytes) -> bytes:
         """Return a piece of content without the keys; nearly always `data` itself."""
-        for spelling in self._content:
-            if data.find(spelling) >= 0:
+        for rare, spelling in self._content:
+            if rare in data and data.find(spelling) >= 0:
                 return self._compiled().sub(MASK, data)
         if _BACKSLASH in data and data.find(_ESCAPE) >= 0:  # one byte is found faster than two
             for spelling in self._content_escaped:
@@ -163,8 +167,8 @@ class Secrets:
     def _may_be_in(self, data: bytes) -> bool:
         """Return whether the slow pattern has to be tried."""
         text = data.decode("latin-1")  # text is searched at less than half the price of bytes
-        for literal in self._literals:
-            if literal in text:
+        for rare, literal in self._literals:
+            if rare in text and literal in text:
                 return True
         if "\\" in text or "%" in text or "&" in text:
             return bool(self._all)  # escapes of JSON, of URLs, of HTML
@@ -176,6 +180,15 @@ class Secrets:
             alternatives = [each for secret in self._all for each in _alternatives(secret)]
             self._pattern = re.compile(b"|".join(alternatives))
         return self._pattern
+
+
+def _rarest(secret: bytes) -> str:
+    """Return the character of a secret that other text is most likely to lack.
+
+    A character is found fifty times as fast as a secret.
+    """
+    text = secret.decode("latin-1")
+    return min(text, key=lambda char: _RARE.find(char) if char in _RARE else len(_RARE))
 
 
 def _is_unlikely(key: bytes) -> bool:
