@@ -35,6 +35,7 @@ class ASGIClient(PerCall):
     _receive: Receive
     _send: Send
     _limit_s: float
+    loop: asyncio.AbstractEventLoop | None = None
     _watch: asyncio.Task[None] | None = None
     _slot: int | None = None
     _interrupt: Interrupt = None  # type: ignore[assignment]  # set when serving begins

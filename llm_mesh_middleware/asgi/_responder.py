@@ -33,6 +33,10 @@ class ReplyClient(Protocol):
     once, else something to wait for.
     """
 
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The running event loop, if it is known."""
+
     def begin(self, interrupt: Interrupt) -> None:
         """Serving begins: fire `interrupt` if the client leaves after its request was read."""
 
@@ -66,13 +70,13 @@ class Responder(PerCall):
     _addressed: Addressed
     _client: ReplyClient
     _interrupts: set[Interrupt]
-    _has_body: bool
+    _has_body: bool = False
     _has_reply: bool = False
 
     async def respond(self, request: ClientRequest) -> None:
         """Send the reply, or stop if the client disconnects."""
         try:
-            with Interrupt() as interrupt:
+            with Interrupt(self._client.loop) as interrupt:
                 self._interrupts.add(interrupt)
                 self._client.begin(interrupt)
                 try:
@@ -108,7 +112,7 @@ class Responder(PerCall):
             if delivery.reply.is_stream:
                 await self._stream(delivery, interrupt)
             elif (waiting := client.whole(delivery.reply)) is not None:
-                await self._put(waiting)
+                await within(self._inbound.idle_s, waiting)
         finally:
             interrupt.disarm()  # a client that leaves after its reply must not leave an open
             # connection

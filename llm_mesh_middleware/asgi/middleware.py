@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from typing import Unpack
 
 from .._engine.tasks.interrupt import Interrupt
 from ..exceptions import ConfigError, ServerShutdown
-from ..inbound import AdapterOptions, Addressed, ClientRequest, Inbound
+from ..inbound import AdapterOptions, Inbound
 from ..mesh import Mesh
 from ._client import ASGIClient
-from ._responder import ReplyClient, Responder
+from ._responder import Responder
 from .lifespan import Lifespan
 from .protocol import ASGIApp, Receive, Scope, Send
 from .scope import address_named, address_scope, request_of
@@ -57,7 +56,8 @@ class LLMMeshMiddleware:
             await serve(scope, receive, send)
             return
         inbound = self._inbound
-        find = inbound.mesh.find
+        mesh = inbound.mesh
+        find = mesh.find
         host, hosts_seen = b"", 0
         for name, value in scope["headers"]:
             if name == b"host":
@@ -77,27 +77,9 @@ class LLMMeshMiddleware:
         elif kind == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": "no WebSocket here"})
         else:
-            client = ASGIClient(scope, receive, send, inbound.mesh.settings.request_timeout)
-            await self._respond(addressed, request_of(addressed, scope, scope), client)
-
-    def _respond(
-        self,
-        addressed: Addressed,
-        request: ClientRequest,
-        client: ReplyClient,
-        *,
-        has_body: bool = False,
-    ) -> Awaitable[None]:
-        """Serve a request that a server has read itself.
-
-        Args:
-            addressed: the virtual host that it addresses.
-            request: what is known of it before its body is read.
-            client: gives the body, and takes the reply.
-            has_body: `request` has its body already.
-        """
-        responder = Responder(self._inbound, addressed, client, self._interrupts, has_body)
-        return responder.respond(request)
+            client = ASGIClient(scope, receive, send, mesh.settings.request_timeout)
+            responder = Responder(inbound, addressed, client, self._interrupts)
+            await responder.respond(request_of(addressed, scope, scope))
 
     def interrupt(self) -> None:
         """End running requests: a stream with an `error` event, anything else with 503.

@@ -16,9 +16,10 @@ class Interrupt(PerCall):
 
     It works like `asyncio.timeout`, for any event: the task is cancelled, and the cancellation
     becomes the error at the exit; `error` is set as soon as it fires. Other cancellations pass
-    unchanged. `loop` is that of the task.
+    unchanged. `loop` is that of the task; one that is known need not be looked up.
     """
 
+    _known_loop: asyncio.AbstractEventLoop | None = None
     _task: asyncio.Task[object] | None = None
     _cancelling: int = 0
     _is_armed: bool = True
@@ -36,8 +37,8 @@ class Interrupt(PerCall):
         self._is_armed = False
 
     def __enter__(self) -> Interrupt:
-        self.loop = running_loop()
-        task = asyncio.current_task(self.loop)
+        self.loop = loop = self._known_loop or running_loop()
+        task = asyncio.current_task(loop)
         if task is None:
             raise RuntimeError("an Interrupt must be entered in a task")
         self._task = task

@@ -17,7 +17,7 @@ from collections.abc import Awaitable
 import msgspec
 
 from ...asgi import ASGIApp, LLMMeshMiddleware, Receive, Scope, Send
-from ...asgi._responder import ReplyClient
+from ...asgi._responder import ReplyClient, Responder
 from ...inbound import Addressed, ClientRequest, Headers
 
 __all__ = ["Direct", "RequestHead", "Sidecar"]
@@ -50,8 +50,7 @@ class Direct:
         default_host: str | None = None,
         view_port: int | None = None,
     ) -> None:
-        self._middleware = middleware
-        self._inbound = middleware._inbound
+        self._inbound, self._interrupts = middleware._inbound, middleware._interrupts
         self._default_host = (default_host or "").encode()
         self._view_port = view_port
 
@@ -67,8 +66,8 @@ class Direct:
             return None
         if target[:1] != b"/" or _PERCENT in target or _HASH in target:
             return None
-        hosts = headers.get_all(b"host")
-        if len(hosts) != 1 or not _OF_PAGES.isdisjoint(headers.by_name):
+        name = headers.one(b"host")
+        if name is None or not _OF_PAGES.isdisjoint(headers.by_name):
             return None
         if head.method == "CONNECT":
             return None
@@ -76,16 +75,16 @@ class Direct:
             return None
         mesh = self._inbound.mesh
         path, _, query = target.decode("latin-1").partition("?")
-        host = mesh.find(hosts[0])
+        host = mesh.find(name)
         if host is None:
             if not self._default_host or path == "/healthz":
                 return None
             host = mesh.find(self._default_host)
             if host is None:
                 return None
+            name = self._default_host
             others = [field for field in headers.raw if field[0] != b"host"]
-            headers = Headers([(b"host", self._default_host), *others])
-            hosts = (self._default_host,)
+            headers = Headers([(b"host", name), *others])
         request = ClientRequest(
             head.method,
             path,
@@ -97,13 +96,14 @@ class Direct:
             is_inbound=True,
             query=query,
         )
-        return Addressed(host, hosts, None, path), request
+        return Addressed(host, (name,), None, path), request
 
     def respond(
         self, addressed: Addressed, request: ClientRequest, client: ReplyClient, *, has_body: bool
     ) -> Awaitable[None]:
         """Serve a request that `address` returned; `has_body`: it has been given its body."""
-        return self._middleware._respond(addressed, request, client, has_body=has_body)
+        responder = Responder(self._inbound, addressed, client, self._interrupts, has_body)
+        return responder.respond(request)
 
 
 class Sidecar:

@@ -269,7 +269,7 @@ class SidecarProtocol(asyncio.Protocol):
         writer = ReplyWriter(self, method != b"HEAD", is_old, keeps_alive)
         found = None if self._direct is None else self._direct.address(head)
         if self._direct is not None and found is not None:
-            return MeshCall(self._direct, *found, body, writer, self)
+            return MeshCall(self._direct, *found, body, writer, self, self._loop)
         about = {"client": self._client, "server": self._own, "state": self._app_state.copy()}
         return AppCall(self._app, scope_of(head, about), body, writer, self)
 

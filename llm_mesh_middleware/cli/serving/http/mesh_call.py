@@ -33,6 +33,7 @@ class MeshCall(PerCall):
     body: IncomingBody
     writer: ReplyWriter
     _sink: Sink
+    loop: asyncio.AbstractEventLoop
     task: asyncio.Task[None] = None  # type: ignore[assignment]  # set when its turn comes
     _interrupt: Interrupt | None = None
 
