@@ -128,7 +128,8 @@ class ForwardPolicy(msgspec.Struct, frozen=True):
     def select(self, headers: Headers) -> list[tuple[bytes, bytes]]:
         """Return the client's fields that are forwarded, in their order."""
         named = headers.connection_options() if b"connection" in headers.by_name else _NOTHING
-        common = _COMMON_NAMES.fields(headers.raw)
+        is_common = _COMMON_NAMES
+        common = [field for field in headers.raw if is_common[field[0]]]
         if named:
             common = [field for field in common if field[0] not in named]
         if not (self.names or self.prefixes):  # the common case

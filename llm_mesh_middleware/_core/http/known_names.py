@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import compress
-from operator import itemgetter
+from collections.abc import Callable
 from typing import TypeVar
 
 __all__ = ["KnownNames"]
 
 # Clients and providers choose the names, so the cache is limited.
 _MAX_NAMES, _MAX_NAME = 1024, 64
-_NAME = itemgetter(0)
+
 
 Name = TypeVar("Name", bytes, str)
 
@@ -29,10 +27,6 @@ class KnownNames(dict[Name, bool]):
     def __init__(self, holds: Callable[[Name], bool]) -> None:
         super().__init__()
         self._holds = holds
-
-    def fields(self, fields: Sequence[tuple[Name, Name]]) -> list[tuple[Name, Name]]:
-        """Return those of `fields` for whose names it is true, in their order."""
-        return list(compress(fields, map(self.__getitem__, map(_NAME, fields))))
 
     def __missing__(self, name: Name) -> bool:
         if len(name) > _MAX_NAME:

@@ -11,6 +11,7 @@ from .hosts import normalise_host
 __all__ = ["check_body", "check_hosts", "has_breaks", "split_target", "too_large"]
 
 _CLOSE = {"connection": "close"}
+_LF, _CR, _NUL = b"\n\r\0"  # numbers, which are found faster in bytes than other bytes
 
 
 def split_target(method: str, target: str) -> tuple[bytes | None, str]:
@@ -61,8 +62,8 @@ def check_body(headers: Headers, max_bytes: int) -> None:
 
 def has_breaks(lines: Iterable[bytes]) -> bool:
     """Return whether a line has a CR, an LF or a NUL, which must not be sent (RFC 9110 5.5)."""
-    text = b"".join(lines).decode("latin-1")  # one character is found faster in text
-    return "\n" in text or "\r" in text or "\0" in text
+    data = b"".join(lines)
+    return _LF in data or _CR in data or _NUL in data
 
 
 def too_large(max_bytes: int, size_bytes: int | None = None) -> RequestTooLarge:
