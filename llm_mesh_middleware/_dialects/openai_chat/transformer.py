@@ -37,7 +37,7 @@ class CompletionTransformer(SameTransformer):
         self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions
     ) -> None:
         super().__init__(request, operation, upstream)
-        requested = read_bool(self._fields, "stream")
+        requested = self._requested
         self._sends_stream = bool(requested if upstream.stream is None else upstream.stream)
         # SDKs omit `stream` if they expect JSON.
         self.wants_stream = (

@@ -63,7 +63,8 @@ class SameTransformer:
         self._client_model = read_text(self._fields, "model")
         is_set = operation.is_generation or self.model_is_always_set
         self.model = called_model(upstream, self._client_model, is_set=is_set)
-        self.wants_stream = read_bool(self._fields, "stream") is True
+        self._requested = read_bool(self._fields, "stream")
+        self.wants_stream = self._requested is True
 
     @property
     def target(self) -> str:

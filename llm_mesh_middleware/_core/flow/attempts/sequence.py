@@ -306,21 +306,22 @@ class AttemptSequence(PerCall):
             provider, now = attempt.upstream.identity, self._context.clock()
             self._affinity.note(self._context.route, summary.id, provider, now)
 
-    def _routing_headers(self, attempt: Attempt) -> list[tuple[bytes, bytes]]:
+    def _routing_headers(self, attempt: Attempt) -> tuple[tuple[bytes, bytes], ...]:
         context, provider = self._context, attempt.upstream.identity.name
         model = (attempt.model or "")[:MAX_FIELD_TEXT]
-        fields = _routing_headers(provider, context.route, context.rule.name, model)
-        return [*fields, (b"x-llm-mesh-attempts", b"%d" % self._plan.made)]
+        rule, made = context.rule.name, self._plan.made
+        return _routing_headers(provider, context.route, rule, model, made)
 
 
 # A client may choose the model: as many of them as `field_value` keeps.
 @lru_cache(maxsize=1024)
 def _routing_headers(
-    provider: str, route: str, rule: str, model: str
+    provider: str, route: str, rule: str, model: str, attempts: int
 ) -> tuple[tuple[bytes, bytes], ...]:
     return (
         (b"x-llm-mesh-provider", field_value(provider)),
         (b"x-llm-mesh-route", field_value(route)),
         (b"x-llm-mesh-rule", field_value(rule)),
         (b"x-llm-mesh-model", field_value(model)),
+        (b"x-llm-mesh-attempts", b"%d" % attempts),
     )
