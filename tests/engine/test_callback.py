@@ -36,6 +36,11 @@ def test_a_fact_that_no_text_can_match_is_an_error(value: object) -> None:
         asked({"user": value})
 
 
+def test_a_name_that_no_rule_can_have_is_an_error() -> None:
+    with pytest.raises(TypeError, match="attributes returned the name 7, not str"):
+        asked({7: "pro"})
+
+
 def test_facts_without_names_are_an_error() -> None:
     with pytest.raises(TypeError, match="attributes returned str: return a mapping of names"):
         asked("pro")

@@ -95,6 +95,8 @@ class Facts(Callback):
             kind = type(answer).__name__
             raise TypeError(f"{self._name} returned {kind}: return a mapping of names to text")
         for name, value in answer.items():
+            if not isinstance(name, str):
+                raise TypeError(f"{self._name} returned the name {name!r}, not str: names are text")
             if value is not None and not isinstance(value, str):
                 kind = type(value).__name__
                 message = f"{self._name} returned {kind} for {name!r}, not str: give it as text"
