@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
+from threading import Event
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
@@ -263,6 +264,10 @@ class Mesh:
         if monotonic() >= self._live.due_at:
             self._live.look()
         return self._live
+
+    def _follow(self, is_over: Event) -> None:
+        """Look for changes of the configuration until `is_over`, for this package."""
+        self._live.follow(is_over)
 
     def _begin_process(self) -> None:
         """Start a forked process without its parent's connections and running calls."""

@@ -12,8 +12,9 @@ A version is read and compiled first, then put in use with one assignment:
       | ok
     in use
 
-No thread is needed: each access looks for changes when the interval has passed. `asgi.lifespan`
-adds a thread that looks while there are no requests.
+No thread is needed: each access looks for changes when the interval has passed. Where a thread
+follows the configuration, as in `asgi.lifespan`, accesses do not look: a load of many manifests
+takes seconds, in which an event loop would do nothing else.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import threading
 import time
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Literal
@@ -42,6 +44,10 @@ from .settling import Held, lost_parts, settle_time
 __all__ = ["LiveTable", "MeshStatus", "compile_loaded", "compile_source", "workload_of"]
 
 logger = logging.getLogger("llm_mesh_middleware")
+
+# A thread looks at most this often, however short the reload interval is.
+_SHORTEST_S = 0.05
+_MAX_NAMES = 50  # in a log line, which some collectors cut
 
 
 class MeshStatus(msgspec.Struct, frozen=True):
@@ -69,7 +75,8 @@ class LiveTable:
 
     One thread at a time loads; the others continue with the current table. `adopt` is called with a
     table before it comes into use and may raise ConfigError to refuse it; `on_load` is called after
-    each load except the first.
+    each load except the first. The next access after `due_at` looks; the next look is due at
+    `_next_at`, whoever looks.
     """
 
     def __init__(
@@ -97,13 +104,14 @@ class LiveTable:
         self._fingerprint: Hashable = None
         self._held: Held | None = None
         self._is_loading = self._is_wanted = False
+        self._followers = 0
         self._lock = ForkLock()
         self.table = RoutingTable()
         self.status = MeshStatus("ok", 0, 0.0, (), (), {})
         self._load()
         if self.status.state != "ok":
             raise ConfigError(_errors(self.status.problems))
-        self.due_at = time.monotonic() + self._interval_s
+        self._plan(time.monotonic() + self._interval_s)
 
     def current(self) -> LiveTable:
         """Look for changes if that is due; return itself."""
@@ -120,7 +128,7 @@ class LiveTable:
             if self._is_loading:  # a signal handler interrupted a load
                 return
             now = time.monotonic()
-            self.due_at = now + self._interval_s
+            self._plan(now + self._interval_s)
             if self._is_wanted:
                 self._load_wanted()
             elif self._is_changed():
@@ -129,9 +137,18 @@ class LiveTable:
                 self._use(self._held.compiled)
                 self._notify()
             if self._held is not None:
-                self.due_at = min(self.due_at, self._held.until)
+                self._plan(min(self._next_at, self._held.until))
         finally:
             lock.release()
+
+    def follow(self, is_over: threading.Event) -> None:
+        """Look for changes until `is_over`; accesses need not look in the meantime."""
+        self._follow(1)
+        try:
+            while not is_over.wait(max(self._next_at - time.monotonic(), _SHORTEST_S)):
+                self.look()
+        finally:
+            self._follow(-1)
 
     def reload(self) -> None:
         """Load now, changed or not, after any load that another thread has started."""
@@ -143,8 +160,18 @@ class LiveTable:
     def begin_process(self) -> None:
         """Reset in a forked child, where the thread that was loading does not exist."""
         self._is_loading = False
-        if self._interval_s < math.inf:
-            self.due_at = 0.0
+        self._followers = 0
+        self._plan(0.0 if self._interval_s < math.inf else math.inf)
+
+    def _follow(self, more: int) -> None:
+        with self._lock.of_process:
+            self._followers += more
+            self._plan(self._next_at)
+
+    def _plan(self, at: float) -> None:
+        """Set when the next look is due."""
+        self._next_at = at
+        self.due_at = math.inf if self._followers else at
 
     def _is_changed(self) -> bool:
         if dict(self._versions.of(self._files)) != self._files:
@@ -240,9 +267,14 @@ class LiveTable:
             if problem.severity == "warning":
                 logger.warning("%s", problem)
         if status.state == "ok":
-            names = ", ".join(status.hosts)
-            plural = "s" * (len(status.hosts) != 1)
-            logger.info("serving %d virtual host%s: %s", len(status.hosts), plural, names)
+            names, more = ", ".join(status.hosts[:_MAX_NAMES]), len(status.hosts) - _MAX_NAMES
+            logger.info(
+                "serving %d virtual host%s: %s%s",
+                len(status.hosts),
+                "s" * (len(status.hosts) != 1),
+                names,
+                f" and {more} more" if more > 0 else "",
+            )
         elif status.generation:
             errors = "; ".join(map(str, _errors(status.problems)))
             logger.error("the configuration cannot be used, the last good one stays: %s", errors)

@@ -14,9 +14,6 @@ __all__ = ["Lifespan"]
 
 logger = logging.getLogger("llm_mesh_middleware")
 
-# An idle process checks at most this often, however short the reload interval is.
-_SHORTEST_S = 0.05
-
 
 class Lifespan:
     """The app's own lifespan, with the mesh's connections closed before it ends.
@@ -75,14 +72,10 @@ def _followed(mesh: Mesh) -> Iterator[None]:
     if not mesh.settings.reload_interval:
         yield
         return
-    interval_s = max(mesh.settings.reload_interval, _SHORTEST_S)
     is_over = threading.Event()
-
-    def follow() -> None:
-        while not is_over.wait(interval_s):
-            _ = mesh.hosts  # reading it checks for a newer configuration
-
-    thread = threading.Thread(target=follow, name="llm-mesh-reload", daemon=True)
+    thread = threading.Thread(
+        target=mesh._follow, args=(is_over,), name="llm-mesh-reload", daemon=True
+    )
     thread.start()
     try:
         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from llm_mesh_middleware.testing import FakeUpstream
 from tests.engine.meshes import chat, open_chat
 from tests.reload.conftest import ALWAYS_S, MakeMesh
 from tests.reload.versions import HOST, key_in_use, key_of, manifest, model_in_use, save
+from tests.waiting import until
 
 
 class Slow:
@@ -51,6 +53,38 @@ def test_other_threads_go_on_with_the_old_table_while_one_loads(make_mesh: MakeM
     loader.join(5)
     assert model_in_use(mesh) == "m-000002"
     assert mesh.status().generation == 2
+
+
+class Recorded:
+    """A source that records which threads load it."""
+
+    def __init__(self) -> None:
+        self.version = 1
+        self.loaders: list[str] = []
+
+    def load(self) -> Manifest:
+        self.loaders.append(threading.current_thread().name)
+        return parse_manifest(manifest(self.version), source="recorded", environ={})
+
+    def fingerprint(self) -> Hashable:
+        return self.version
+
+
+def test_only_the_thread_that_follows_loads(make_mesh: MakeMesh) -> None:
+    source, is_over = Recorded(), threading.Event()
+    mesh = make_mesh(source)
+    source.loaders.clear()
+    follower = threading.Thread(target=mesh._follow, args=(is_over,), name="follower")
+    follower.start()
+    until(lambda: mesh._live.due_at == math.inf)
+    source.version = 2
+    until(lambda: model_in_use(mesh) == "m-000002")
+    is_over.set()
+    follower.join(5)
+    assert set(source.loaders) == {"follower"}
+    source.version = 3
+    assert model_in_use(mesh) == "m-000003"  # accesses look again
+    assert source.loaders[-1] == threading.current_thread().name
 
 
 def test_a_reload_that_is_asked_for_waits_for_one_under_way_and_reads_again(

@@ -33,7 +33,8 @@ def handle_signals(middleware: LLMMeshMiddleware, *, grace_s: float) -> None:
     """Handle the signals of a process; its event loop must be running, its mesh made."""
     loop = asyncio.get_running_loop()
     if hasattr(signal, "SIGHUP"):
-        loop.add_signal_handler(signal.SIGHUP, middleware.mesh.reload)
+        reload = middleware.mesh.reload  # in a thread: streams go on meanwhile
+        loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(None, reload))
 
     def end() -> None:
         loop.call_later(grace_s, middleware.interrupt)
