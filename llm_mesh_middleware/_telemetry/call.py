@@ -61,15 +61,16 @@ class CallObservation(Observation):
     handles_failures = True
     _span: Span | None = None
     _kind: CallKind | None = None
+    _last_kind: CallKind | None = None
     _chunk_at: float | None = None
     _chunk_account: Account | None = None
-    _failure: Exception | None = None
 
     def __init__(self, sinks: Sinks, request: ClientRequest) -> None:
         self._sinks = sinks
         self._progress = CallProgress(request, time.perf_counter())
         self.wants_chunks = sinks.has_chunk_metrics
         self._links: tuple[Link, ...] = ()
+        self._failure: Exception | None = None
         try:
             context, has_parent = incoming_context(request.headers)
             if has_parent:
@@ -82,7 +83,7 @@ class CallObservation(Observation):
         if sinks.server_spans is not None and request.is_inbound and not has_parent:
             self._server = sinks.server_spans.begin(request, context)
         self._attempts = Attempts(sinks.tracer, sinks.attempt_spans, sinks.has_http_spans)
-        sinks.metrics.active.add(1)
+        sinks.metrics.active.begin(id(self))
 
     def understood(self, request: ClientRequest) -> None:
         self._progress.request = request
@@ -146,8 +147,9 @@ class CallObservation(Observation):
             seconds.pop()
         else:
             seconds[0] = now - before
-        if self._chunk_account is None:
-            self._chunk_account = self._account(None, None)  # its model is not known yet
+        if self._chunk_account is None and (kind := self._kind_of_last()) is not None:
+            # The model of the response is not known yet.
+            self._chunk_account = self._sinks.kinds.account(kind, None, None)
         if self._chunk_account is not None:
             try:
                 self._sinks.metrics.record_chunks(seconds, self._chunk_account.labels)
@@ -183,6 +185,7 @@ class CallObservation(Observation):
 
     def ended(self, status: int | None, error: BaseException | None, usage: Usage | None) -> None:
         ending = Ending.of(time.perf_counter(), status, error, usage)
+        self._last_kind = self._kind_of_last()
         for step in _LAST_STEPS:
             try:
                 step(self, ending)
@@ -193,7 +196,7 @@ class CallObservation(Observation):
 
     def _end_attempts(self, ending: Ending) -> None:
         metrics, last = self._sinks.metrics, self._progress.last
-        metrics.active.add(-1)
+        metrics.active.end(id(self))
         for attempt in self._attempts.close():
             request, failed = attempt.request, _UNUSABLE if attempt.was_replaced else None
             if request is last and ending.error_type is not None:
@@ -250,19 +253,19 @@ class CallObservation(Observation):
             sinks.content.write(span, context, progress.request, progress.summary)
 
     def _record(self, ending: Ending) -> None:
-        metrics, progress = self._sinks.metrics, self._progress
-        summary, last = progress.summary, progress.last
-        account = self._account(None if summary is None else summary.model, ending.error_type)
-        if last is None or account is None:
+        sinks, progress, kind = self._sinks, self._progress, self._last_kind
+        metrics, summary, last = sinks.metrics, progress.summary, progress.last
+        if last is None or kind is None:
             metrics.requests.add(1, self._refusal_labels(ending.error_type))
         else:
+            model = None if summary is None else summary.model
+            account = sinks.kinds.account(kind, model, ending.error_type)
             metrics.record(account, self._row(ending), self._parent)
-            if progress.is_fallback:
-                hosts = last.preferred_host, _host(last)
-                names = semconv.FALLBACK_FROM, semconv.FALLBACK_TO
-                metrics.fallbacks.add(1, tuple(zip(names, hosts, strict=True)))
+            if (host := last.endpoint.provider_host) != last.preferred_host:
+                moved = (semconv.FALLBACK_FROM, last.preferred_host), (semconv.FALLBACK_TO, host)
+                metrics.fallbacks.add(1, moved)
             if dropped := last.dropped if summary is None else last.dropped + summary.dropped:
-                for field in self._sinks.fields.labels(dropped):
+                for field in sinks.fields.labels(dropped):
                     metrics.dropped.add(1, ((semconv.DROPPED_FIELD, field),))
         for charge in progress.charges:
             self._record_cost(charge)
@@ -299,16 +302,8 @@ class CallObservation(Observation):
             ending.status is not None and ending.status < 400,
         )
 
-    def _account(self, returned_model: str | None, error_type: str | None) -> Account | None:
-        """Return the account of calls with the same attributes; None without an attempt."""
-        kind = self._last_kind
-        if kind is None:
-            return None
-        return self._sinks.kinds.account(kind, returned_model, error_type)
-
-    @property
-    def _last_kind(self) -> CallKind | None:
-        """The kind of the last attempt; None without one."""
+    def _kind_of_last(self) -> CallKind | None:
+        """Return the kind of the last attempt; None without one."""
         progress = self._progress
         if progress.last is progress.first or progress.last is None:
             return self._kind
@@ -333,7 +328,3 @@ _LAST_STEPS: tuple[Callable[[CallObservation, Ending], None], ...] = (
     CallObservation._record,
     CallObservation._write_record,
 )
-
-
-def _host(request: UpstreamRequest) -> str:
-    return request.endpoint.provider_host

@@ -57,12 +57,6 @@ class CallProgress(msgspec.Struct):
         return self.selection.route if self.selection is not None else None
 
     @property
-    def is_fallback(self) -> bool:
-        """Whether the last attempt was not at the provider that the rule prefers."""
-        last = self.last
-        return last is not None and last.endpoint.provider_host != last.preferred_host
-
-    @property
     def cost(self) -> tuple[str, int] | None:
         """The currency and the nano-units of the whole call, or None.
 

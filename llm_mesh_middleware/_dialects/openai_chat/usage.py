@@ -41,13 +41,13 @@ class ChatUsage(msgspec.Struct):
     def counted(self) -> Usage | None:
         """Return the counts, or None if there are none: unknown is not zero."""
         prompt, output = self.prompt_tokens, self.completion_tokens
-        if prompt is None:
-            prompt = self.input_tokens
-        if output is None:
-            output = self.output_tokens
-        if prompt is None and output is None:
-            return None
-        prompt, output, reasoning = prompt or 0, output or 0, 0
+        if prompt is None or output is None:
+            prompt = self.input_tokens if prompt is None else prompt
+            output = self.output_tokens if output is None else output
+            if prompt is None and output is None:
+                return None
+            prompt, output = prompt or 0, output or 0
+        reasoning = 0
         inputs = self.prompt_tokens_details or self.input_tokens_details
         outputs = self.completion_tokens_details or self.output_tokens_details
         read = self.prompt_cache_hit_tokens or self.cached_tokens or self.cache_read_input_tokens

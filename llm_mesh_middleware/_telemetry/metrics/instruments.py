@@ -16,6 +16,7 @@ from .. import semconv
 from ..owned.registry import Bank, Recorder, Values
 from ..spans.propagation import LazyContext
 from .ejections import Ejections
+from .in_flight import InFlight
 from .labels import CallLabels
 from .ledger import Account, Ledger
 from .policies import PolicyMetrics
@@ -118,7 +119,7 @@ class MeshMetrics:
     def _make_counters(self, meter: Meter, settle: Callable[[], None]) -> None:
         """Make counters and gauges; `settle` adds up what the ledger holds."""
         self.http_active = Tally(meter, semconv.HTTP_SERVER_ACTIVE, "{request}", is_up_down=True)
-        self.active = Tally(meter, semconv.MESH_ACTIVE, "{request}", is_up_down=True)
+        self.active = InFlight(meter, semconv.MESH_ACTIVE, "{request}")
         self.requests = Tally(meter, semconv.MESH_REQUESTS, "{request}", prepare=settle)
         self.sticky_missing = Tally(meter, semconv.MESH_STICKY_MISSING, "{request}")
         self.dropped = Tally(meter, semconv.MESH_DROPPED, "{field}")

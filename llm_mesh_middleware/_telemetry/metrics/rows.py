@@ -9,7 +9,7 @@ from ..._core.values.usage import Usage
 __all__ = ["CallRow"]
 
 
-class CallRow(msgspec.Struct, frozen=True):
+class CallRow(msgspec.Struct, frozen=True, gc=False):
     """The measurements of one finished exchange; all durations are in seconds.
 
     `is_success`: the provider's response was a success.

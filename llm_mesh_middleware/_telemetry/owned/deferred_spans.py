@@ -58,12 +58,6 @@ class DeferredSpan(trace.Span):
     `ids` are 16 bytes of the trace and 8 of the span.
     """
 
-    end_time = 0
-    events: list[Event] | None = None
-    added_attributes: dict[str, Any] = _NOTHING
-    status = _UNSET
-    _context: SpanContext | None = None
-
     def __init__(
         self,
         tracer: DeferredTracer,
@@ -87,6 +81,11 @@ class DeferredSpan(trace.Span):
         self.links = links
         self.start_time = start_time
         self.trace_state = trace_state
+        self.added_attributes = _NOTHING
+        self.events: list[Event] | None = None
+        self.status = _UNSET
+        self.end_time = 0
+        self._context: SpanContext | None = None
 
     @property
     def resource(self) -> Resource:
