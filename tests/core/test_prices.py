@@ -132,6 +132,10 @@ def contents(
     }
 
 
+def of(modality: str, count: int) -> dict[str, object]:
+    return {"modality": modality, "tokenCount": count}
+
+
 def converse(given: int, made: int, read: int = 0, written: int = 0) -> dict[str, object]:
     return {
         "inputTokens": given,
@@ -246,6 +250,13 @@ OTHERS: list[tuple[Reader, str, dict[str, object], Sum]] = [
             ("plain", contents(10, 20), [(10, "2.50"), (20, "10")]),
             ("thinks", contents(10, 20, 4, 30), [(6, "0.3"), (4, "0.12"), (20, "0.6"), (30, "3")]),
             ("cached", contents(10, 20, 4, 30, 5), [(11, "3"), (4, "0.30"), (50, "15")]),
+            (
+                "sees",
+                contents(500, 1300)
+                | {"promptTokensDetails": [of("TEXT", 242), of("IMAGE", 258)]}
+                | {"candidatesTokensDetails": [of("IMAGE", 1290)]},
+                [(242, "5"), (258, "10"), (10, "10"), (1290, "40")],
+            ),
             ("tiered", contents(200_001, 1), [(200_001, "2.50"), (1, "15")]),
         )
     ),

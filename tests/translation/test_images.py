@@ -266,3 +266,47 @@ def test_a_second_turn_of_gemini_has_the_image_for_responses() -> None:
             if item.get("type") == "image_generation_call"
         ]
     assert (item["result"], item["output_format"]) == (DATA, "png")
+
+
+def _of(modality: str, count: int) -> dict[str, Any]:
+    return {"modality": modality, "tokenCount": count}
+
+
+COUNTED = {
+    "promptTokenCount": 500,
+    "candidatesTokenCount": 1300,
+    "totalTokenCount": 1800,
+    "promptTokensDetails": [_of("TEXT", 242), _of("IMAGE", 258)],
+    "candidatesTokensDetails": [_of("IMAGE", 1290)],
+}
+IN_CHAT = {"image_tokens": 258, "text_tokens": 242}, {"image_tokens": 1290}
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_tokens_of_images_are_told_to_clients_of_chat(streams: bool) -> None:
+    options = {"include_usage": True}
+    with bench(PROVIDERS["gemini"].config) as made:
+        body = of_gemini(pixels(PNG)) | {"usageMetadata": COUNTED}
+        made.answer(Stream(events(body)) if streams else Answer(body=body))
+        got = made.client.post(
+            f"http://{HOST}/v1/chat/completions",
+            json=ASK | ({"stream": True, "stream_options": options} if streams else {}),
+        )
+    last = got.text.split("data: ")[-2] if streams else got.text
+    usage = json.loads(last)["usage"]
+    assert usage["prompt_tokens_details"] == {"cached_tokens": 0, **IN_CHAT[0]}
+    assert usage["completion_tokens_details"] == {"reasoning_tokens": 0, **IN_CHAT[1]}
+
+
+def test_tokens_of_images_are_told_to_clients_of_gemini() -> None:
+    usage = {
+        "prompt_tokens": 500,
+        "completion_tokens": 1300,
+        "prompt_tokens_details": IN_CHAT[0],
+        "completion_tokens_details": IN_CHAT[1],
+    }
+    spoken = DIALECTS["gemini"]
+    body = json.dumps(SAID["chat"] | {"usage": usage}).encode()
+    answer = DIALECTS["chat"].side.read_answer(body, STAMP)
+    written = spoken.side.write_answer(answer, spoken.side.read_request(spoken.request), STAMP)
+    assert json.loads(written)["usageMetadata"] == COUNTED

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import msgspec
 
+from ..._core.values.usage import Usage
 from ..lenient import Count
 
-__all__ = ["InputDetails", "Modalities", "OutputDetails", "all_modalities", "whole_output"]
+__all__ = [
+    "InputDetails",
+    "Modalities",
+    "OutputDetails",
+    "all_modalities",
+    "whole_output",
+    "write_modalities",
+]
 
 
 class Modalities(msgspec.Struct):
@@ -46,6 +54,13 @@ def all_modalities(inputs: InputDetails, outputs: OutputDetails) -> tuple[tuple[
         *outputs.named("output_tokens"),
         *(cached.named("cache_read.input_tokens") if cached is not None else ()),
     )
+
+
+def write_modalities(usage: Usage, direction: str) -> dict[str, int]:
+    """Return the members with the counts by modality of one direction."""
+    named = (name.partition(".") for name, _ in usage.modalities)
+    amounts = zip(named, usage.modalities, strict=True)
+    return {f"{kind}_tokens": n for (kind, _, way), (_, n) in amounts if way == direction}
 
 
 def whole_output(

@@ -15,8 +15,9 @@ from ...._core.values.usage import Usage
 from ....exceptions import UpstreamProtocolError
 from ...lenient import LenientDecoder
 from ...openai.logprobs import TokenMember, read_tokens, write_tokens
+from ...openai.token_details import write_modalities
 from ...translation.proofs import ANTHROPIC, seal
-from ...translation.texts import arguments_of, custom_input, custom_names, without_none
+from ...translation.texts import arguments_of, custom_input, custom_names
 from ..usage import ChatUsage, Groq
 from .calls import FunctionPiece
 from .media import google_content, image_members, read_images
@@ -282,11 +283,17 @@ def _call(call: ToolCall, custom: frozenset[str]) -> dict[str, Any]:
 
 def write_usage(usage: Usage) -> dict[str, Any]:
     """Return token counts; the input includes what was read from a cache or written to it."""
+    inputs = {"cached_tokens": usage.cache_read_tokens}
+    outputs = {"reasoning_tokens": usage.reasoning_tokens}
+    if usage.cache_write_tokens:
+        inputs["cache_write_tokens"] = usage.cache_write_tokens
+    if usage.modalities:
+        inputs |= write_modalities(usage, "input_tokens")
+        outputs |= write_modalities(usage, "output_tokens")
     return {
         "prompt_tokens": usage.input_tokens,
         "completion_tokens": usage.output_tokens,
         "total_tokens": usage.input_tokens + usage.output_tokens,
-        "prompt_tokens_details": {"cached_tokens": usage.cache_read_tokens}
-        | without_none(cache_write_tokens=usage.cache_write_tokens or None),
-        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+        "prompt_tokens_details": inputs,
+        "completion_tokens_details": outputs,
     }
