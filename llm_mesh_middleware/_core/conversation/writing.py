@@ -148,11 +148,6 @@ class Losses:
         if self._conversation.logprobs:
             self.refuse(self._conversation.name_of("logprobs"))
 
-    def refuse_modalities(self) -> None:
-        """Refuse a request for more than texts."""
-        if self._conversation.modalities:
-            self.refuse(self._conversation.name_of("modalities"))
-
     def refuse_file(self, id: str) -> None:
         """Refuse the id of a file, if there is one: only the provider that keeps it knows it."""
         if id:

@@ -130,7 +130,7 @@ def read_answer(body: bytes, stamp: Stamp) -> Answer:
         raise UpstreamProtocolError("answered without a message")
     lost: dict[str, None] = {}
     parts = tuple(_parts(answer.output.message.content, stamp, lost))
-    has_calls = any(isinstance(part, ToolCall) for part in parts)
+    has_calls = ToolCall in map(type, parts)
     return Answer(
         parts=parts,
         finish=finish_of(answer.stop_reason, has_calls=has_calls),

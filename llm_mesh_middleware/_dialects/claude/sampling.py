@@ -121,6 +121,8 @@ def has_own_proof(part: Reasoning, verifier: str) -> bool:
 
 def stop_sequences(conversation: Conversation, losses: Losses) -> list[str] | None:
     """Return the stop sequences, without those of white space, which the models reject."""
+    if not conversation.stop:
+        return None
     usable = [stop for stop in conversation.stop if stop.strip()]
     if len(usable) < len(conversation.stop):
         losses.drop("stop")

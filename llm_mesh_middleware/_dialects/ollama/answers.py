@@ -94,7 +94,7 @@ def read_answer(body: bytes, stamp: Stamp) -> Answer:
     if answer is None or answer.message is None:
         raise UpstreamProtocolError("answered without a message")
     parts = tuple(_parts(answer.message, stamp))
-    has_calls = any(isinstance(part, ToolCall) for part in parts)
+    has_calls = ToolCall in map(type, parts)
     return Answer(
         model=answer.model or "",
         parts=parts,

@@ -61,8 +61,9 @@ def write_request(
     if conversation.service_tier not in _USUAL_TIERS:
         losses.drop("service_tier")
     losses.drop_extra()
-    losses.refuse_modalities()
-    conversation = with_images_at_users(conversation, losses, lambda image: bool(image.data))
+    if conversation.modalities:
+        losses.refuse(conversation.name_of("modalities"))
+    conversation = with_images_at_users(conversation, losses, _has_data)
     tools = _tools(conversation, losses)
     members = without_none(
         model=model,
@@ -122,6 +123,10 @@ def _message(role: str, parts: Iterable[Part], losses: Losses) -> dict[str, Any]
                 losses.refuse("input_audio")
     message: dict[str, Any] = {"role": role, "content": "\n".join(texts)}
     return message | ({"images": images} if images else {})
+
+
+def _has_data(image: Image) -> bool:
+    return bool(image.data)
 
 
 def _image(image: Image, losses: Losses) -> str:

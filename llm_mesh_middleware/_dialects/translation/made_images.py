@@ -16,7 +16,7 @@ from ..._core.conversation.parts import Image, Part, ToolResult
 from ..._core.conversation.request import Conversation, Turn
 from ..._core.conversation.writing import Losses
 
-__all__ = ["with_images_at_users"]
+__all__ = ["has_source", "with_images_at_users"]
 
 Judge = Callable[[Image], bool]
 
@@ -26,7 +26,7 @@ def with_images_at_users(
     losses: Losses,
     takes: Judge,
     *,
-    stays: Judge = lambda image: False,
+    stays: Judge | None = None,
 ) -> Conversation:
     """Return a conversation with the assistant's images in the user's next turn.
 
@@ -34,7 +34,8 @@ def with_images_at_users(
         conversation: the conversation; without such images it is returned unchanged.
         losses: records images that are dropped.
         takes: returns whether a turn of the user can have an image; otherwise it is dropped.
-        stays: returns whether an image has a place among the parts of the assistant.
+        stays: returns whether an image has a place among the parts of the assistant; None if
+            there is none.
     """
     for turn in conversation.turns:
         if turn.role == "assistant":
@@ -45,15 +46,20 @@ def with_images_at_users(
     return conversation
 
 
+def has_source(image: Image) -> bool:
+    """Return whether an image is more than a file's id."""
+    return bool(image.data or image.url)
+
+
 def _moved(
-    conversation: Conversation, losses: Losses, takes: Judge, stays: Judge
+    conversation: Conversation, losses: Losses, takes: Judge, stays: Judge | None
 ) -> Iterator[Turn]:
     pending: list[Part] = []
     for turn in conversation.turns:
         if turn.role == "assistant":
             parts: list[Part] = []
             for part in turn.parts:
-                if not isinstance(part, Image) or stays(part):
+                if not isinstance(part, Image) or (stays is not None and stays(part)):
                     parts.append(part)
                 elif takes(part):
                     pending.append(part)

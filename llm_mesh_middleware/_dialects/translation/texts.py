@@ -102,7 +102,7 @@ def data_url(media_type: str, data: str) -> str:
 
 def text_of(parts: Iterable[Part], separator: str = "") -> str:
     """Return the texts among the parts, joined."""
-    return separator.join(part.text for part in parts if isinstance(part, Text | Refusal))
+    return separator.join([part.text for part in parts if isinstance(part, Text | Refusal)])
 
 
 def flat_parts(parts: Iterable[Part]) -> Iterator[Part]:

@@ -152,7 +152,8 @@ def _parts(blocks: list[_Block], stamp: Stamp, lost: dict[str, None]) -> Iterato
         match block.type:
             case "text":
                 if block.text:
-                    yield Text(block.text, citations=tuple(_citations(block)))
+                    cited = tuple(_citations(block)) if block.citations else ()
+                    yield Text(block.text, citations=cited)
             case "thinking":
                 yield Reasoning(block.thinking or "", own_proof(ANTHROPIC, block.signature))
             case "redacted_thinking":
@@ -185,7 +186,7 @@ def write_answer(answer: Answer, conversation: Conversation, stamp: Stamp) -> by
         "stop_reason": stop_reason(
             answer.finish or "stop",
             answer.stop_sequence,
-            refuses=any(isinstance(part, Refusal) for part in answer.parts),
+            refuses=Refusal in map(type, answer.parts),
         ),
         "stop_sequence": answer.stop_sequence,
         "usage": write_usage(answer.usage or Usage(0, 0)),

@@ -138,4 +138,6 @@ def _reasoning(part: Reasoning) -> Block | None:
 def _in_order(blocks: list[Block]) -> list[Block]:
     """Return the blocks of one message, results first."""
     results = [block for block in blocks if block["type"] == "tool_result"]
+    if not results:
+        return blocks
     return results + [block for block in blocks if block["type"] != "tool_result"]

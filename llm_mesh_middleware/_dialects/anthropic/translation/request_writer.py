@@ -47,7 +47,8 @@ def write_request(
     losses = Losses(conversation, options, "the Messages API")
     losses.refuse_choices()
     losses.refuse_logprobs()
-    losses.refuse_modalities()
+    if conversation.modalities:
+        losses.refuse(conversation.name_of("modalities"))
     losses.drop("seed", "frequency_penalty", "presence_penalty", "logit_bias", "verbosity")
     losses.drop_extra()
     conversation = with_images_at_users(conversation, losses, takes_image)

@@ -82,8 +82,7 @@ def read_medium(part: Part, proof: Proof | None) -> Image | Lost | None:
     """Return the image in a part, or the name of what is lost with it; None if it has neither."""
     blob = part.inline_data or part.file_data
     if blob is None:
-        has_code = part.executable_code is not None or part.code_execution_result is not None
-        return Lost("response.code") if has_code else None
+        return Lost("response.code") if part.executable_code is not None else None
     kind = blob.mime_type.partition("/")[0]
     if kind == "image" and (blob.data or blob.file_uri):
         data = standard_base64(blob.data)
@@ -145,7 +144,7 @@ def _read_candidate(
     # Calls of all candidates have ids of their own.
     given = (content and content.parts) or []
     parts = tuple(_parts(given, stamp, index * _MOST_PARTS, lost))
-    has_calls = any(isinstance(part, ToolCall) for part in parts)
+    has_calls = ToolCall in map(type, parts)
     return Alternative(
         parts=parts,
         finish=finish_of(candidate.finish_reason, has_calls=has_calls),

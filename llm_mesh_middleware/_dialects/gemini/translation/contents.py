@@ -52,12 +52,6 @@ class ContentWriter:
     def __init__(self, conversation: Conversation, losses: Losses) -> None:
         self._conversation = conversation
         self._losses = losses
-        self._is_drawn = "image" in conversation.modalities or any(
-            isinstance(part, Image)
-            for turn in conversation.turns
-            if turn.role == "assistant"
-            for part in turn.parts
-        )
 
     def contents(self) -> list[Block]:
         """Return the contents. Neighbours of one role are one content."""
@@ -66,6 +60,7 @@ class ContentWriter:
             return [{"role": "user", "parts": list(self._parts(conversation.system))}]
         contents: list[Block] = []
         order: dict[str, int] = {}
+        is_drawn = len(conversation.turns) > 1 and self._has_images()
         for role, turns in groupby(conversation.turns, _role):
             parts = [part for turn in turns for part in turn.parts]
             if results := [part for part in parts if isinstance(part, ToolResult)]:
@@ -75,12 +70,21 @@ class ContentWriter:
                 others = (part for part in parts if not isinstance(part, ToolResult))
                 parts = [*_media(results), *others]
             blocks = [*self._parts(parts)]
-            if self._is_drawn and role == "model":
+            if is_drawn and role == "model":
                 blocks = _signed(blocks)
             contents.append({"role": role, "parts": blocks})
             calls = (part.id for part in parts if isinstance(part, ToolCall))
             order = {id: place for place, id in enumerate(calls)}
         return [content for content in contents if content["parts"]]
+
+    def _has_images(self) -> bool:
+        """Return whether the model is one of images, as far as the conversation tells."""
+        return "image" in self._conversation.modalities or any(
+            isinstance(part, Image)
+            for turn in self._conversation.turns
+            if turn.role == "assistant"
+            for part in turn.parts
+        )
 
     def _parts(self, parts: Iterable[Part]) -> Iterator[Block]:
         has_call = False

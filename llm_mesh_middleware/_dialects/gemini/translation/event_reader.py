@@ -96,7 +96,7 @@ class GeminiEventReader:
         deltas.append(End())
 
     def _read_part(self, part: Part, deltas: list[Delta]) -> None:
-        proof = own_proof(GEMINI, part.thought_signature)
+        proof = own_proof(GEMINI, part.thought_signature) if part.thought_signature else None
         if part.function_call is not None:
             self._end_thinking(None, deltas)
             key, call = self._calls, part.function_call

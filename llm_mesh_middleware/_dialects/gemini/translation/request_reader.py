@@ -99,7 +99,7 @@ def read_request(request: ClientRequest) -> Conversation:
         logprobs=config.response_logprobs,
         top_logprobs=config.logprobs,
         output=_read_output(config),
-        modalities=_read_modalities(config.response_modalities or ()),
+        modalities=_read_modalities(given) if (given := config.response_modalities) else (),
         thinking=_read_thinking(config.thinking_config),
         service_tier=_TIERS.get(body.service_tier or "", body.service_tier),
         extra=extra,

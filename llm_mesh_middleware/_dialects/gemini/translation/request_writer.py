@@ -106,7 +106,7 @@ def _generation_config(
         candidateCount=conversation.n if (conversation.n or 1) > 1 else None,
         responseLogprobs=conversation.logprobs or None,
         logprobs=conversation.top_logprobs if conversation.logprobs else None,
-        responseModalities=[one.upper() for one in conversation.modalities] or None,
+        responseModalities=_modalities(conversation) if conversation.modalities else None,
         mediaResolution=_resolution(conversation),
         thinkingConfig=_thinking(conversation, options, losses),
     )
@@ -116,6 +116,10 @@ def _generation_config(
         if output.schema:
             config["responseJsonSchema"] = msgspec.Raw(output.schema)
     return config
+
+
+def _modalities(conversation: Conversation) -> list[str]:
+    return [one.upper() for one in conversation.modalities]
 
 
 def _resolution(conversation: Conversation) -> str | None:

@@ -45,7 +45,6 @@ class Part(msgspec.Struct, rename="camel", gc=False):
     inline_data: Blob | None = None
     file_data: Blob | None = None
     executable_code: object = None
-    code_execution_result: object = None
 
 
 class Content(msgspec.Struct, gc=False):

@@ -120,7 +120,7 @@ def read_answer(body: bytes, stamp: Stamp) -> Answer:
     if completion is None or choice is None or choice.message is None:
         raise UpstreamProtocolError("answered without a completion")
     parts = tuple(_parts(choice.message, stamp))
-    has_calls = any(isinstance(part, ToolCall) for part in parts)
+    has_calls = ToolCall in map(type, parts)
     finish = finish_of(choice.finish_reason, has_calls=has_calls)
     if finish is None:
         raise UpstreamProtocolError("answered with a completion that was cut off")
@@ -149,7 +149,7 @@ def _others(choices: Sequence[_Choice], stamp: Stamp) -> Iterator[Alternative]:
         if choice.message is None:
             raise UpstreamProtocolError("answered with a choice without a message")
         parts = tuple(_parts(choice.message, stamp))
-        has_calls = any(isinstance(part, ToolCall) for part in parts)
+        has_calls = ToolCall in map(type, parts)
         finish = finish_of(choice.finish_reason, has_calls=has_calls) or "stop"
         yield Alternative(parts=parts, finish=finish, logprobs=tokens_of(choice.logprobs))
 
@@ -171,7 +171,7 @@ def _parts(message: _Message, stamp: Stamp) -> Iterator[Part]:
     if not text and message.audio is not None:
         text = message.audio.transcript or ""
     if text:
-        yield Text(text, citations=tuple(_citations(message)))
+        yield Text(text, citations=tuple(_citations(message)) if message.annotations else ())
     if message.refusal:
         yield Refusal(message.refusal)
     if message.images or isinstance(message.content, list):
@@ -211,24 +211,30 @@ def write_answer(answer: Answer, conversation: Conversation, stamp: Stamp) -> by
 
 def _choice(index: int, choice: Alternative, custom: frozenset[str]) -> dict[str, Any]:
     parts = choice.parts
-    refusal = "".join(part.text for part in parts if isinstance(part, Refusal))
+    kinds = set(map(type, parts))  # most answers have one or two of them
+    refusal = ""
+    if Refusal in kinds:
+        refusal = "".join(part.text for part in parts if isinstance(part, Refusal))
     text = "".join(part.text for part in parts if isinstance(part, Text))
     message: dict[str, Any] = {
         "role": "assistant",
         "content": text or None,
         "refusal": refusal or None,
     }
-    reasoning = [part for part in parts if isinstance(part, Reasoning)]
-    if any(part.text for part in reasoning):
-        message["reasoning_content"] = text_of_reasoning(reasoning)
-    if blocks := [block for part in reasoning if (block := thinking_block(part))]:
-        message["thinking_blocks"] = blocks
+    if Reasoning in kinds:
+        reasoning = [part for part in parts if isinstance(part, Reasoning)]
+        if any(part.text for part in reasoning):
+            message["reasoning_content"] = text_of_reasoning(reasoning)
+        if blocks := [block for part in reasoning if (block := thinking_block(part))]:
+            message["thinking_blocks"] = blocks
     if annotations := list(_annotations(parts)):
         message["annotations"] = annotations
-    if images := [part for part in parts if isinstance(part, Image)]:
-        message["images"] = image_members(images)
-    if calls := [_call(part, custom) for part in parts if isinstance(part, ToolCall)]:
-        message["tool_calls"] = calls
+    if Image in kinds:
+        message["images"] = image_members(part for part in parts if isinstance(part, Image))
+    if ToolCall in kinds:
+        message["tool_calls"] = [
+            _call(part, custom) for part in parts if isinstance(part, ToolCall)
+        ]
     return {
         "index": index,
         "message": message,

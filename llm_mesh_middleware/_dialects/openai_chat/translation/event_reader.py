@@ -119,11 +119,12 @@ class _ChunkReader:
                 deltas.append(ReasoningDelta(thought))
             if choice.logprobs is not None and (tokens := tokens_of(choice.logprobs)):
                 deltas.append(LogprobsDelta(tokens))
-            if text := delta.text:
+            content = delta.content
+            if text := content if content.__class__ is str else delta.text:
                 deltas.append(TextDelta(text))
             if delta.refusal:
                 deltas.append(RefusalDelta(delta.refusal))
-            if delta.images or delta.content.__class__ is list:
+            if delta.images or content.__class__ is list:
                 deltas += read_images(delta.image_members)
             if delta.audio is not None:
                 _hear(delta.audio, deltas)

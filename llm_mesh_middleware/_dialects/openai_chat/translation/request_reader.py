@@ -108,7 +108,7 @@ def read_request(fields: Fields) -> Conversation:
         output=_read_output(body),
         thinking=None if effort is None else Thinking(effort=effort, shows=True),
         verbosity=body.verbosity,
-        modalities=() if body.modalities in (None, ["text"]) else tuple(body.modalities or ()),
+        modalities=_modalities(body.modalities) if body.modalities else (),
         service_tier=body.service_tier,
         user=body.safety_identifier or body.user,
         metadata=fields["metadata"] if body.metadata else None,
@@ -127,6 +127,11 @@ def _refuse_untranslatable(body: Request) -> None:
             raise unsupported(name, "cannot be translated")
     if not _MODALITIES.issuperset(body.modalities or ()):
         raise unsupported("modalities", "can be translated for text and images only")
+
+
+def _modalities(given: list[str]) -> tuple[str, ...]:
+    """Return what the answer may contain; nothing stands for texts alone."""
+    return () if given == ["text"] else tuple(given)
 
 
 def _read_messages(messages: list[Message]) -> tuple[tuple[Text, ...], tuple[Turn, ...]]:
@@ -179,7 +184,8 @@ def _read_assistant(
     yield from parts
     if message.refusal:
         yield Refusal(message.refusal)
-    yield from read_images(message.images or ())
+    if message.images:
+        yield from read_images(message.images)
     for index, call in enumerate(message.tool_calls or ()):
         read = _read_call(call, f"{where}.tool_calls[{index}]")
         names[read.id] = (read.name, read.is_custom)

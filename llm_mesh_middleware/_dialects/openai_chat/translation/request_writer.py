@@ -32,7 +32,7 @@ from ...._core.conversation.parts import (
 from ...._core.conversation.request import Conversation, OutputFormat, Tool, Turn
 from ...._core.conversation.writing import DialectOptions, Losses, Written
 from ...openai.members import shares_files, short_user, write_schema, write_tools
-from ...translation.made_images import with_images_at_users
+from ...translation.made_images import has_source, with_images_at_users
 from ...translation.texts import (
     arguments_of,
     data_url,
@@ -63,7 +63,7 @@ def write_request(
     losses.refuse_choices(_MAX_CHOICES)
     losses.drop("top_k")
     losses.drop_extra()
-    conversation = with_images_at_users(conversation, losses, lambda image: not image.file_id)
+    conversation = with_images_at_users(conversation, losses, has_source)
     writer = _MessageWriter(conversation, options, losses)
     members = without_none(
         model=model,
@@ -79,7 +79,7 @@ def write_request(
         logprobs=conversation.logprobs or None,
         top_logprobs=conversation.top_logprobs if conversation.logprobs else None,
         verbosity=conversation.verbosity,
-        modalities=list(conversation.modalities) or None,
+        modalities=list(conversation.modalities) if conversation.modalities else None,
         service_tier=conversation.service_tier,
         user=None if conversation.user is None else short_user(conversation.user),
         reasoning_effort=_effort(conversation, options, losses),

@@ -163,7 +163,7 @@ def read_answer(body: bytes, stamp: Stamp) -> Answer:
         raise UpstreamProtocolError("answered without a response")
     lost: dict[str, None] = {}
     parts = tuple(_parts(response.output, stamp, lost))
-    has_calls = any(isinstance(part, ToolCall) for part in parts)
+    has_calls = ToolCall in map(type, parts)
     finish = finish_of(response, has_calls=has_calls)
     if finish is None:
         raise UpstreamProtocolError(f"answered with a response that is {response.status}")
@@ -303,15 +303,15 @@ class _ItemWriter:
                 content = []
             if isinstance(part, Reasoning):
                 yield self._reasoning(part)
+            elif isinstance(part, ToolCall):
+                if part.proof is not None:
+                    yield self._reasoning(Reasoning("", part.proof))
+                yield self._call(part)
             elif isinstance(part, Image):
                 if part.proof is not None:
                     yield self._reasoning(Reasoning("", part.proof))
                 if part.data:
                     yield image_item(part, self._id("ig_"))
-            elif isinstance(part, ToolCall):
-                if part.proof is not None:
-                    yield self._reasoning(Reasoning("", part.proof))
-                yield self._call(part)
         if content:
             yield self._message(content)
 

@@ -102,8 +102,10 @@ def read_request(fields: Fields) -> Conversation:
     lost: list[str] = []
     system, turns = _Items(lost).read(body)
     text, reasoning = body.text, body.reasoning
-    draws = isinstance(body.tool_choice, ToolChoiceMember) and body.tool_choice.type == DRAWS
-    members = [tool for tool in body.tools or [] if not (draws and tool.type == DRAWS)]
+    choice, members = body.tool_choice, body.tools or []
+    draws = choice.__class__ is ToolChoiceMember and choice.type == DRAWS
+    if draws:
+        choice, members = None, [tool for tool in members if tool.type != DRAWS]
     tools = tuple(_read_tools(members, lost))
     echo = {name: fields[name] for name in _ECHOED if name in fields}
     if body.store is False or "reasoning.encrypted_content" in (body.include or ()):
@@ -116,7 +118,7 @@ def read_request(fields: Fields) -> Conversation:
         system=system,
         turns=turns,
         tools=tools,
-        tool_choice=None if draws else _read_choice(body.tool_choice, tools),
+        tool_choice=_read_choice(choice, tools),
         modalities=("image",) if draws else (),
         parallel_tool_calls=body.parallel_tool_calls,
         max_tokens=body.max_output_tokens,

@@ -33,7 +33,7 @@ from ...._core.conversation.parts import (
 from ...._core.conversation.request import Conversation, Tool, Turn
 from ...._core.conversation.writing import DialectOptions, Losses, Written
 from ...openai.members import shares_files, short_user, write_schema, write_tools
-from ...translation.made_images import with_images_at_users
+from ...translation.made_images import has_source, with_images_at_users
 from ...translation.proofs import RESPONSES
 from ...translation.texts import (
     custom_names,
@@ -68,9 +68,7 @@ def write_request(
     losses.refuse_choices()
     losses.drop("top_k", "stop", "seed", "frequency_penalty", "presence_penalty", "logit_bias")
     losses.drop_extra()
-    conversation = with_images_at_users(
-        conversation, losses, lambda image: not image.file_id, stays=has_image
-    )
+    conversation = with_images_at_users(conversation, losses, has_source, stays=has_image)
     reasoning = _reasoning(conversation, options, losses)
     members = without_none(
         model=model,
