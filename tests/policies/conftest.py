@@ -45,3 +45,11 @@ def open_store() -> Iterator[Callable[..., RedisStore]]:
             return store
 
         yield make
+
+
+@pytest.fixture
+def own_server(program: str) -> Iterator[Server]:
+    """A server that a test may stop."""
+    server = Server()
+    yield server
+    server.stop()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -116,13 +116,6 @@ def test_a_server_that_lost_its_scripts_gets_them_again(server: Server, open_sto
     store.settle(Settle((BucketChange("{b}:t", -2 * SLOW.need_us),)))
     store.flush()
     assert server.client.get("llm-mesh:{b}:t") is None
-
-
-@pytest.fixture
-def own_server(program: str) -> Iterator[Server]:
-    server = Server()
-    yield server
-    server.stop()
 
 
 def refused(server: Server) -> None:

@@ -30,6 +30,7 @@ __all__ = ["Batch", "Link", "pack"]
 # Its stub says that there is one argument.
 pack: Callable[[Any], bytes] = hiredis.pack_command
 _MORE = object()
+_PUSHED = hiredis.PushNotification
 _ERRORS: dict[str, Callable[[str], Exception]] = {
     "ASK": AskError,
     "MOVED": MovedError,
@@ -102,10 +103,11 @@ class Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read answers."""
-        self._parser.feed(data)
+        parser = self._parser
+        parser.feed(data)
         try:
-            while (answer := self._parser.gets()) is not _MORE:
-                if not isinstance(answer, hiredis.PushNotification):
+            while (answer := parser.gets()) is not _MORE:
+                if answer.__class__ is not _PUSHED:
                     self._take(answer)
         except InvalidResponse as error:
             self.close(error)
@@ -113,14 +115,19 @@ class Link(asyncio.Protocol):
     def _take(self, answer: Any) -> None:
         if not self._sent:
             raise InvalidResponse("the server has answered what was not asked")
-        answers, batch = self._answers, self._sent[0][1]
-        answers.append(answer)
-        if len(answers) == batch.count:
-            self._sent.popleft()
+        batch = self._sent[0][1]
+        if batch.count == 1:  # as of a call that is alone
+            answers = [answer]
+        else:
+            answers = self._answers
+            answers.append(answer)
+            if len(answers) < batch.count:
+                return
             self._answers = []
-            batch.answered(answers)
-            if self._drained is not None and not self._sent:
-                self._drained.set()
+        self._sent.popleft()
+        batch.answered(answers)
+        if self._drained is not None and not self._sent:
+            self._drained.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell those who wait."""

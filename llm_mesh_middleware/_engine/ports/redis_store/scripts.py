@@ -14,6 +14,7 @@ The server adds money, because its integers are exact and a script's numbers are
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import sha1
 
 from ...._core.limiting.claims import (
@@ -37,6 +38,8 @@ __all__ = [
     "read_reserved",
     "reserve_call",
     "settle_call",
+    "settle_command",
+    "take_command",
 ]
 
 # The number of keys, the keys, the values.
@@ -206,16 +209,68 @@ def settle_call(changes: Sequence[Change], prefix: str, name: str) -> Arguments:
             values += ("m", change.slot, change.reserved, change.spent, keep_ms)
         else:
             values += ("s", change.slot, 0, 0, 0)
-    mark = f"{prefix}:{changes[0].key.rpartition('}')[0]}}}:{name}"  # on the same node
-    keys = (*(f"{prefix}:{change.key}" for change in changes), mark)
+    keys = (*(f"{prefix}:{change.key}" for change in changes), _mark(changes, prefix, name))
     return [len(keys), *keys, *values]
+
+
+def _mark(changes: Sequence[Change], prefix: str, name: str) -> str:
+    """Return the key of the mark, which is on the same node."""
+    return f"{prefix}:{changes[0].key.rpartition('}')[0]}}}:{name}"
+
+
+def take_command(claim: BucketClaim, prefix: str) -> bytes:
+    """Return the bytes of `RESERVE` for one bucket, whose script needs no slot.
+
+    Only the need differs from call to call, so the rest is written once.
+    """
+    head, tail = _around(f"{prefix}:{claim.key}", claim.capacity_us)
+    need = b"%d" % claim.need_us
+    return b"%b$%d\r\n%b\r\n%b" % (head, len(need), need, tail)
+
+
+@lru_cache(maxsize=4096)  # clients may choose what keys are made of
+def _around(key: str, capacity_us: int) -> tuple[bytes, bytes]:
+    """Return what is before and after the need."""
+    head = (b"EVALSHA", RESERVE.digest.encode(), b"1", key.encode(), b"", b"b", b"0")
+    tail = (b"%d" % capacity_us, b"0", b"0")
+    return b"*11\r\n" + b"".join(map(_argument, head)), b"".join(map(_argument, tail))
+
+
+def settle_command(changes: Sequence[Change], prefix: str, name: str) -> bytes | None:
+    """Return the bytes of `SETTLE` if all changes are of buckets, as most are."""
+    keys, values = [], []
+    for change in changes:
+        if change.__class__ is not BucketChange:
+            return None
+        keys.append(_key(f"{prefix}:{change.key}"))
+        amount = b"%d" % change.change_us
+        values.append(b"$1\r\nb\r\n$%d\r\n%b\r\n" % (len(amount), amount) + _ZEROS)
+    size = len(keys)
+    begin = (b"EVALSHA", SETTLE.digest.encode(), b"%d" % (size + 1))
+    head = b"*%d\r\n" % (6 * size + 4) + b"".join(map(_argument, begin))
+    mark = _mark(changes, prefix, name).encode()
+    return b"".join((head, *keys, _argument(mark), *values))
+
+
+@lru_cache(maxsize=4096)
+def _key(key: str) -> bytes:
+    return _argument(key.encode())
+
+
+def _argument(value: bytes) -> bytes:
+    return b"$%d\r\n%b\r\n" % (len(value), value)
+
+
+_ZEROS = 3 * _argument(b"0")
 
 
 def read_reserved(answer: Sequence[int], slot: str) -> Reserved:
     """Return the answer of `RESERVE` as a value."""
+    if len(answer) == 5:  # of one claim
+        is_granted, wait_us, left, spent, expired = answer
+        outcome = Outcome(wait_us, left, spent, expired)
+        return Reserved(is_granted == 1, (outcome,), slot if is_granted else "")
     is_granted, *numbers = answer
-    if len(numbers) == 4:
-        return Reserved(bool(is_granted), (Outcome(*numbers),), slot if is_granted else "")
     outcomes = tuple(
         Outcome(*each)
         for each in zip(numbers[::4], numbers[1::4], numbers[2::4], numbers[3::4], strict=True)

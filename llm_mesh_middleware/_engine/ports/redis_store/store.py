@@ -2,7 +2,7 @@
 
     ask      in the calling thread (`lines`)
     aask     all reservations of one turn of an event loop together (`pipeline`, `async_lines`)
-    settle   into the outbox, whose thread sends them together
+    settle   into the outbox, from which event loops take many, and its thread sends the rest
 
 One script grants all claims of a request. In a cluster there is one for each claim, because their
 nodes differ; if one refuses, the others' reservations are returned.
@@ -18,6 +18,7 @@ import secrets
 import threading
 from collections.abc import Sequence
 from itertools import count
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from ...._core.limiting.claims import (
@@ -36,13 +37,21 @@ from ...._core.limiting.claims import (
 from ...._process.forks import follow_forks
 from ....exceptions import PolicyUnavailable
 from ..memory import MemoryStore
-from .async_lines import AsyncClusterLines, AsyncLines
+from .async_lines import AsyncClusterLines, AsyncLines, packed
 from .breaker import WINDOW_S, Breaker
 from .connecting import FAILURES, Address
 from .lines import ClusterLines, Lines
 from .outbox import Outbox
-from .pipeline import Pipeline
-from .scripts import RESERVE, SETTLE, Arguments, read_reserved, reserve_call, settle_call
+from .pipeline import Pipeline, Waiting
+from .scripts import (
+    RESERVE,
+    SETTLE,
+    Arguments,
+    read_reserved,
+    reserve_call,
+    settle_call,
+    take_command,
+)
 
 __all__ = ["RedisStore"]
 
@@ -89,16 +98,26 @@ class RedisStore:
         """Reserve, in the running event loop."""
         if request.is_local:
             return self._reserve_locally(request)
-        self._check_breaker()
-        loop, slot = asyncio.get_running_loop(), self._slot()
-        pipeline = self._pipelines.get(loop)
-        if pipeline is None:
-            made = AsyncClusterLines if self._is_cluster else AsyncLines
-            pipeline = Pipeline(made(self._address), self._breaker, self._timeout_s)
-            self._pipelines[loop] = pipeline
-        answers = await pipeline.reserve(
-            loop, self._calls(request, slot), lambda answers: self._undo(request, answers, slot)
-        )
+        if self._breaker.is_open:
+            self._check_breaker()
+        loop = asyncio.get_running_loop()
+        pipeline = self._pipelines.get(loop) or self._pipeline(loop)
+        claims, slot = request.claims, ""
+        only = claims[0]
+        if len(claims) == 1 and only.__class__ is BucketClaim and not only.is_shadow:
+            size, written = 1, take_command(only, self._prefix)  # as most are
+        else:
+            slot = self._slot()
+            calls = self._calls(request, slot)
+            size, written = len(calls), packed("EVALSHA", RESERVE.digest, calls)
+        found: asyncio.Future[list[Any] | None] = loop.create_future()
+        pipeline.send(Waiting(request, slot, written, size, found, pipeline), loop)
+        try:
+            answers = await found
+        except asyncio.CancelledError:
+            if not found.cancelled() and (late := found.result()) is not None:
+                self._undo(request, late, slot)  # they had arrived before the cancellation
+            raise
         if answers is None:
             self._give_up(request, slot)
             raise PolicyUnavailable(_AWAY)
@@ -154,6 +173,19 @@ class RedisStore:
                 made = ClusterLines if self._is_cluster else Lines
                 self._made_lines = made(self._address)
             return self._made_lines
+
+    def _pipeline(self, loop: asyncio.AbstractEventLoop) -> Pipeline:
+        made = AsyncClusterLines if self._is_cluster else AsyncLines
+        pipeline = self._pipelines[loop] = Pipeline(
+            made(self._address),
+            self._breaker,
+            self._timeout_s,
+            outbox=self._outbox,
+            prefix=self._prefix,
+            arguments=self._calls,
+            undo=self._undo,
+        )
+        return pipeline
 
     def _slot(self) -> str:
         return f"{self._process}-{next(self._numbers)}"
