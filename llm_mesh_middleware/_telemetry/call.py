@@ -244,7 +244,7 @@ class CallObservation(Observation):
             span.set_attributes(end_attributes(progress, ending, kind))
             if kind is not self._kind and kind is not None:
                 span.update_name(kind.span_name)
-            if ending.is_failure:
+            if ending.error_type is not None and ending.is_failure:
                 span.set_status(Status(StatusCode.ERROR))
         if ending.error is not None:
             sinks.events.emit_exception(ending, trace.set_span_in_context(span))
@@ -297,7 +297,7 @@ class CallObservation(Observation):
         return CallRow(
             ending.at - sent_at,
             sent_at - progress.started_at,
-            progress.first_chunk_s,
+            progress.first_chunk_s if progress.is_stream else None,
             ending.usage,
             ending.status is not None and ending.status < 400,
         )

@@ -10,7 +10,7 @@ import msgspec
 from .. import semconv
 from .tallies import Labels
 
-__all__ = ["CallKey", "CallLabels", "attempt_labels", "call_labels"]
+__all__ = ["CallKey", "CallLabels", "attempt_labels", "call_labels", "has_output"]
 
 _MAX_KINDS = 1024
 _OWN = (semconv.OPERATION, semconv.REQUEST_MODEL, semconv.ROUTE_NAME)
@@ -90,8 +90,13 @@ def call_labels(call: CallKey) -> CallLabels:
         usage=(*key, (semconv.TOKEN_MODALITY, "unknown")),
         asm=None if call.workload is None else _asm_labels(call, *call.workload),
         is_inference=call.operation != "models",
-        has_output=call.operation != "embeddings",
+        has_output=has_output(call.operation),
     )
+
+
+def has_output(operation: str) -> bool:
+    """Return whether an operation generates anything."""
+    return operation != "embeddings"
 
 
 def _plain(call: CallKey) -> dict[str, str | int]:

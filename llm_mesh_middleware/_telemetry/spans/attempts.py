@@ -68,7 +68,10 @@ class Attempts:
         attempt = self._made.get(number)
         if attempt is not None:
             attempt.answer, attempt.ended_ns = answer, time.time_ns()
-            attempt.failure = _failure_of(answer)
+            if isinstance(answer, Failure):
+                attempt.failure = answer.error.code
+            elif answer.status >= 400:
+                attempt.failure = str(answer.status)
             if attempt.span is not None:
                 _finish(attempt.span, attempt)
         return attempt
@@ -112,12 +115,6 @@ class Attempts:
         )
         if attempt.answer is not None:
             _finish(attempt.span, attempt)
-
-
-def _failure_of(answer: ResponseHead | Failure) -> str | None:
-    if isinstance(answer, Failure):
-        return answer.error.code
-    return str(answer.status) if answer.status >= 400 else None
 
 
 def _url(request: UpstreamRequest) -> str:

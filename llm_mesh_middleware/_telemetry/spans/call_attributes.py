@@ -71,7 +71,7 @@ def end_attributes(
         if (seconds := progress.first_chunk_s) is not None:
             found[semconv.RESPONSE_TIME_TO_FIRST_CHUNK] = seconds
     if ending.usage is not None:
-        add_usage(found, ending.usage, has_output=progress.operation != "embeddings")
+        add_usage(found, ending.usage, has_output=last_kind is None or last_kind.has_output)
     if progress.charges and (cost := progress.cost) is not None:
         found[semconv.COST_CURRENCY], amount = cost
         found[semconv.COST_AMOUNT] = amount / 1e9

@@ -15,7 +15,7 @@ from ..._core.values.messages import UpstreamRequest
 from ..._core.values.operations import Operation
 from ..._core.values.selection import Selection
 from .. import semconv
-from ..metrics.labels import CallKey, call_labels
+from ..metrics.labels import CallKey, call_labels, has_output
 from ..metrics.ledger import Account
 from ..metrics.limited_names import ModelNames
 from ..progress import CallProgress, operation_name
@@ -42,7 +42,7 @@ class _Key(NamedTuple):
 
 
 class CallKind(msgspec.Struct, frozen=True):
-    """Calls of one kind; `attributes` must not be changed.
+    """Calls of one kind; `attributes` must not be changed. `has_output` is as in `CallLabels`.
 
     `accounts` are those of the metrics, by the label of the response's model and the type of the
     error.
@@ -50,6 +50,7 @@ class CallKind(msgspec.Struct, frozen=True):
 
     key: _Key
     span_name: str
+    has_output: bool
     attributes: Mapping[str, AttributeValue]
     accounts: dict[tuple[str | None, str | None], Account] = {}
 
@@ -99,7 +100,7 @@ class CallKinds:
             self._kinds.clear()
         name = operation_name(key.operation)
         span_name = f"{name} {clean(key.model)}" if key.model else name
-        made = self._kinds[key] = CallKind(key, span_name, _attributes(key))
+        made = self._kinds[key] = CallKind(key, span_name, has_output(name), _attributes(key))
         return made
 
     def _open(self, kind: CallKind, response_model: str | None, error_type: str | None) -> Account:

@@ -5,8 +5,7 @@ Baggage is not handed to third parties; `LLM_MESH_FORWARD_HEADERS=baggage` passe
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+import msgspec
 from opentelemetry import baggage, propagate, trace
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context, get_current
@@ -47,7 +46,9 @@ class LazyContext:
 
     def enter(self, span: Span) -> None:
         """Have a span be active in it."""
-        self.base, self.span, self._context = self.context, span, None
+        if self.span is not None:
+            self.base = self.context
+        self.span, self._context = span, None
 
     @property
     def context(self) -> Context:
@@ -156,7 +157,7 @@ def without_baggage(context: Context) -> Context:
     return baggage.clear(context) if baggage.get_all(context) else context
 
 
-class _Capabilities(NamedTuple):
+class _Capabilities(msgspec.Struct, frozen=True):
     """The header fields that `propagator` reads and writes.
 
     `written` are the header fields that it writes, without baggage; `writers` are the parts that

@@ -9,7 +9,7 @@ from .request_attributes import AttributeValue
 
 __all__ = ["add_summary", "add_usage"]
 
-_MAX_TEXT = 256
+_SHORT = slice(256)
 _MAX_REASONS = 128
 
 
@@ -33,19 +33,19 @@ def add_summary(
 ) -> None:
     """Add the facts of the response; a choice that broke off has the reason `error`."""
     if summary.id is not None:
-        found[semconv.RESPONSE_ID] = summary.id[:_MAX_TEXT]
+        found[semconv.RESPONSE_ID] = summary.id[_SHORT]
     if summary.model is not None:
-        found[semconv.RESPONSE_MODEL] = summary.model[:_MAX_TEXT]
+        found[semconv.RESPONSE_MODEL] = summary.model[_SHORT]
     if summary.system_fingerprint is not None:
-        found[semconv.OPENAI_FINGERPRINT] = summary.system_fingerprint[:_MAX_TEXT]
+        found[semconv.OPENAI_FINGERPRINT] = summary.system_fingerprint[_SHORT]
     if summary.service_tier is not None:
-        found[semconv.OPENAI_RESPONSE_TIER] = summary.service_tier[:_MAX_TEXT]
+        found[semconv.OPENAI_RESPONSE_TIER] = summary.service_tier[_SHORT]
     if summary.events:
         found[semconv.CHUNK_COUNT] = summary.events
     reasons = summary.finish_reasons[:_MAX_REASONS]
     if is_whole:  # lists: generators are slower
-        shown = [reason[:_MAX_TEXT] for reason in reasons if reason is not None]
+        shown = [reason[_SHORT] for reason in reasons if reason is not None]
     else:
-        shown = [reason[:_MAX_TEXT] if reason else "error" for reason in reasons or (None,)]
+        shown = [reason[_SHORT] if reason else "error" for reason in reasons or (None,)]
     if shown:
         found[semconv.RESPONSE_FINISH_REASONS] = tuple(shown)
