@@ -145,7 +145,7 @@ class LiveTable:
         """Look for changes until `is_over`; accesses need not look in the meantime."""
         self._follow(1)
         try:
-            while not is_over.wait(max(self._next_at - time.monotonic(), _SHORTEST_S)):
+            while not is_over.wait(self._pause_s()):
                 self.look()
         finally:
             self._follow(-1)
@@ -162,6 +162,10 @@ class LiveTable:
         self._is_loading = False
         self._followers = 0
         self._plan(0.0 if self._interval_s < math.inf else math.inf)
+
+    def _pause_s(self) -> float:
+        until_due = max(self._next_at - time.monotonic(), _SHORTEST_S)
+        return min(until_due, threading.TIMEOUT_MAX)
 
     def _follow(self, more: int) -> None:
         with self._lock.of_process:

@@ -37,6 +37,29 @@ VENDORS = [
         {"gpt-4o-mini": [f"{OPENAI} gpt-4o-mini"]},
     ),
     Shape(
+        "models that LiteLLM knows by name",
+        """
+        model_list:
+          - model_name: claude-sonnet-4-5
+            litellm_params: {model: claude-sonnet-4-5}
+        """,
+        {"claude-sonnet-4-5": ["https://api.anthropic.com/v1/messages claude-sonnet-4-5"]},
+    ),
+    Shape(
+        "a vendor that nobody here knows, at a server of its own and elsewhere",
+        """
+        model_list:
+          - model_name: near
+            litellm_params: {model: nearby/large, api_base: https://llm.corp.example/v1}
+          - model_name: far
+            litellm_params: {model: faraway/large, api_key: os.environ/FARAWAY_API_KEY}
+          - model_name: command-r
+            litellm_params: {model: command-r}
+        """,
+        {"near": ["https://llm.corp.example/v1/chat/completions nearby/large"]},
+        remarks=("faraway has no API that the mesh", "cohere has no API that the mesh"),
+    ),
+    Shape(
         "Azure deployments, shared by rpm",
         """
         model_list:

@@ -218,7 +218,8 @@ def test_a_key_file_of_google_is_named_and_its_content_is_not_copied(
         ("- 1", "is not a mapping"),
         ("", "is not a mapping"),
         ("model_list: [1, {model_name: m}]", "0 documents"),
-        ("model_list: {}", "0 documents"),
+        ("model_list: {}", "model_list: has no models"),
+        ("model_list:", "model_list: has no models"),
         (
             "model_list: [{model_name: m, litellm_params: {model: azure/m}}]",
             "azure needs a URL here",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sized
 from pathlib import Path
 
 import click
@@ -35,5 +36,10 @@ def report(file: Path, host: str) -> int:
         click.echo(written, nl=False)
     for place, remark in found.remarks:
         click.echo(f"{file}:{line_of(root, place)}: {place}: {remark}", err=True)
-    click.echo(f"{len(found.documents)} documents, {len(found.remarks)} remarks", err=True)
+    counts = _counted(found.documents, "document"), _counted(found.remarks, "remark")
+    click.echo(", ".join(counts), err=True)
     return 0 if found.documents else 1
+
+
+def _counted(things: Sized, noun: str) -> str:
+    return f"{len(things)} {noun}{'s' * (len(things) != 1)}"

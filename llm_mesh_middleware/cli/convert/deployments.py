@@ -71,7 +71,10 @@ def read_deployment(
     entry = Entry(params, number, note, environ)
     vendor, model = split_model(str(params.get("model", name)))
     vendor = params.get("custom_llm_provider") or vendor
-    if vendor in UNSUPPORTED or vendor not in VENDORS:
+    is_known = vendor in VENDORS or vendor in UNSUPPORTED
+    if not is_known and (params.get("api_base") or params.get("base_url")):
+        vendor = "openai"  # its server is named, so the key goes nowhere else
+    if vendor not in VENDORS:
         entry.remark("model", f"{vendor} has no API that the mesh knows of")
         return None
     wildcard = _check_wildcard(name, model, entry)

@@ -74,6 +74,8 @@ class _Converter:
         """Return the deployments of each model name, with the host of their provider."""
         groups: dict[str, list[tuple[str, Deployment]]] = {}
         entries = self._config.get("model_list")
+        if not entries or not isinstance(entries, list):
+            self._remark("model_list", "has no models")
         for number, entry in enumerate(entries if isinstance(entries, list) else ()):
             if not isinstance(entry, dict):
                 self._remark(f"model_list[{number}]", "is not a mapping")

@@ -64,9 +64,15 @@ def form_of(vendor: str, *, is_embedding: bool) -> Form:
     return "openai" if form == "ollama" and is_embedding else form
 
 
+# Models that LiteLLM knows by name, by how their names begin. All others are OpenAI's.
+_BY_NAME = {"claude-": "anthropic", "command": "cohere", "gemini-": "vertex_ai"}
+
+
 def split_model(name: str) -> tuple[str, str]:
-    """Split LiteLLM's `vendor/model`; a name without a known vendor is OpenAI's."""
+    """Split LiteLLM's `vendor/model`; the name of an unknown vendor stays whole."""
     vendor, slash, model = name.partition("/")
-    if slash and (vendor in VENDORS or vendor in UNSUPPORTED):
-        return vendor, model
-    return "openai", name
+    if not slash:
+        return next(
+            (of for begin, of in _BY_NAME.items() if name.startswith(begin)), "openai"
+        ), name
+    return vendor, model if vendor in VENDORS or vendor in UNSUPPORTED else name
