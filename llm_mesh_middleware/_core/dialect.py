@@ -384,7 +384,10 @@ class ServedOperation(Operation, frozen=True, kw_only=True, eq=False):
         """Raise `MethodNotAllowed` unless the operation is served under `method`."""
         if allow_head and method == "HEAD" and self.write_models is not None:
             return
-        if method != self.method:
-            raise MethodNotAllowed(
-                f"{self.suffix} is served under {self.method}, not {method[:16]}", allow=self.method
-            )
+        if method == self.method:
+            return
+        if method == "CONNECT":  # from a client with a proxy for https:// URLs
+            message = "no tunnel is opened here: call http:// URLs, the mesh itself uses HTTPS"
+        else:
+            message = f"{self.suffix} is served under {self.method}, not {method[:16]}"
+        raise MethodNotAllowed(message, allow=self.method)

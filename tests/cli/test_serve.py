@@ -180,6 +180,7 @@ def test_connect_is_never_a_tunnel(sidecar: Sidecar, target: str) -> None:
     )
     assert answer.startswith(b"HTTP/1.1 405 ")
     assert b"method_not_allowed" in answer
+    assert b"http://" in answer  # how to call the mesh instead
     assert sidecar.providers.requests == []
 
 

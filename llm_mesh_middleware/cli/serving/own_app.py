@@ -22,6 +22,9 @@ __all__ = ["OwnApp"]
 
 logger = logging.getLogger("llm_mesh_middleware")
 
+# Clients do not show the body of such a response, so it is also logged.
+_NO_TUNNEL = "call virtual hosts by http://, and do not set https_proxy to this mesh"
+
 _MAX_HOSTS = 20
 _MAX_HOST = 100
 
@@ -86,7 +89,7 @@ class OwnApp:
         authority, path = split_target(method, scope["path"])
         headers = [(b"content-type", b"application/json"), (b"x-content-type-options", b"nosniff")]
         if method == "CONNECT":
-            status, body = 405, _refusal("this proxy opens no tunnels", "method_not_allowed")
+            status, body = 405, _refusal(self._no_tunnel(authority), "method_not_allowed")
             headers += [(b"allow", b"GET, POST"), (b"connection", b"close")]
         elif path == "/healthz" and method in ("GET", "HEAD"):
             status, body = 200, _health(mesh.status())
@@ -97,6 +100,13 @@ class OwnApp:
         headers += [(b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+    def _no_tunnel(self, authority: bytes | None) -> str:
+        """Return a message for a client that has a proxy for https:// URLs; log it, too."""
+        message = f"no tunnel is opened to {_shown(authority or b'')}: {_NO_TUNNEL}"
+        if self._warnings.allows(message, time.monotonic()):
+            logger.warning("%s", message)
+        return message
 
     def _not_found(self, mesh: Mesh, scope: Scope, authority: bytes | None) -> str:
         """Return a message with the requested host and, for admitted clients, the known hosts."""
