@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["chat_completion", "chat_stream", "error_body", "sse", "token_usage"]
+__all__ = ["chat_completion", "chat_stream", "encode_json", "error_body", "sse", "token_usage"]
 
 CREATED = 1_700_000_000
 DONE = b"data: [DONE]\n\n"
@@ -90,7 +90,13 @@ def error_body(
 def sse(data: Mapping[str, object], *, event: str | None = None) -> bytes:
     """Return one server-sent event with JSON."""
     name = f"event: {event}\n" if event else ""
-    return f"{name}data: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n".encode()
+    return b"%sdata: %s\n\n" % (name.encode(), encode_json(data))
+
+
+def encode_json(value: object) -> bytes:
+    """Return JSON in UTF-8; half of a surrogate pair, which UTF-8 does not have, is escaped."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.encode(errors="backslashreplace")
 
 
 def count_words(*texts: str | Iterable[str]) -> int:

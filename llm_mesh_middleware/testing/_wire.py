@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Literal, TypeAlias
 
 from ._answers import Answer, AnswerValue, Cut, Drip, Gate, Headers, Raw, Stream
+from ._bodies import encode_json
 
 Ending: TypeAlias = Literal["keep", "close", "fin", "reset", "stall"]
 """`keep` and `close` end a complete answer, the others break one off."""
@@ -148,7 +148,7 @@ def _encoded(body: bytes | str | Mapping[str, object]) -> tuple[bytes, str]:
         return body, ""
     if isinstance(body, str):
         return body.encode(), "text/plain; charset=utf-8"
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(), "application/json"
+    return encode_json(body), "application/json"
 
 
 def _says_close(headers: Headers) -> bool:

@@ -50,6 +50,13 @@ def call(provider: FakeUpstream, method: str, path: str, body: object = None) ->
         connection.close()
 
 
+def test_half_of_a_surrogate_pair_is_echoed_too(provider: FakeUpstream) -> None:
+    body = {"model": "m-1", "messages": [{"role": "user", "content": "cut \ud83d"}]}
+    status, answer = call(provider, "POST", "/v1/chat/completions", body)
+    assert status == 200
+    assert answer["choices"][0]["message"]["content"] == "You said: cut \ud83d"  # type: ignore[index]
+
+
 def test_chat_echoes_the_last_message_and_counts_words(sdk: openai.OpenAI) -> None:
     answer = sdk.chat.completions.create(model="m-1", messages=MESSAGES)
 
