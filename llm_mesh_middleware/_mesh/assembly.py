@@ -210,7 +210,7 @@ class Assembly:
             meter_provider=recording.meter_provider,
             logger_provider=recording.logger_provider,
             has_http_spans=self._has_http_spans,
-            needs_context=lambda: self._clients.runs_foreign_code,
+            needs_context=self._clients.runs_foreign_code,
             redact=recording.redact,
         )
         telemetry.metrics.in_use(self.live.status.generation, self.live.status.loaded_at)

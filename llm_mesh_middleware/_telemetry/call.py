@@ -114,7 +114,7 @@ class CallObservation(Observation):
             headers = with_trace(headers, parent)
         except Exception as failure:  # as above, or the application's propagator
             self._failure = self._failure or failure
-        if not scope.is_needed():
+        if not scope.is_needed:
             return replace(request, headers=headers)
         context = without_baggage(parent.context)
         return replace(request, headers=headers, scope=scope.around(context))
@@ -186,7 +186,7 @@ class CallObservation(Observation):
     def ended(self, status: int | None, error: BaseException | None, usage: Usage | None) -> None:
         ending = Ending.of(time.perf_counter(), status, error, usage)
         self._last_kind = self._kind_of_last()
-        for step in _LAST_STEPS:
+        for step in _LAST_STEPS if self._server is None else _LAST_STEPS_OF_SERVER:
             try:
                 step(self, ending)
             except Exception as failure:  # the remaining steps still run
@@ -321,10 +321,8 @@ class CallObservation(Observation):
         events.emit_call(access_record(self._progress, ending, span), self._parent.context)
 
 
-_LAST_STEPS: tuple[Callable[[CallObservation, Ending], None], ...] = (
-    CallObservation._end_attempts,
-    CallObservation._end_span,
-    CallObservation._end_server_span,
-    CallObservation._record,
-    CallObservation._write_record,
-)
+_Steps = tuple[Callable[[CallObservation, Ending], None], ...]
+_END_SPANS: _Steps = CallObservation._end_attempts, CallObservation._end_span
+_WRITE: _Steps = CallObservation._record, CallObservation._write_record
+_LAST_STEPS: _Steps = (*_END_SPANS, *_WRITE)
+_LAST_STEPS_OF_SERVER: _Steps = (*_END_SPANS, CallObservation._end_server_span, *_WRITE)

@@ -27,7 +27,8 @@ class Ending(msgspec.Struct, frozen=True):
         cls, at: float, status: int | None, error: BaseException | None, usage: Usage | None
     ) -> Ending:
         """Return the ending of an exchange."""
-        return cls(at, status, error, usage, _error_type(status, error))
+        is_success = error is None and (status is None or status < 400)
+        return cls(at, status, error, usage, None if is_success else _error_type(status, error))
 
     @property
     def is_failure(self) -> bool:
@@ -53,9 +54,9 @@ class Ending(msgspec.Struct, frozen=True):
         return "timeout" if is_timeout else "upstream_aborted"
 
 
-def _error_type(status: int | None, error: BaseException | None) -> str | None:
+def _error_type(status: int | None, error: BaseException | None) -> str:
     if error is None:
-        return str(status) if status is not None and status >= 400 else None
+        return str(status)
     if _is_abandoned(error):
         return "client_disconnect"
     return error.code if isinstance(error, AnswerableError) else type(error).__qualname__

@@ -66,7 +66,7 @@ class MirrorObservation(Observation):
         )
         parent = LazyContext(Context(), self._span)
         headers, scope = with_trace(request.headers, parent), sinks.client_scope
-        if not scope.is_needed():
+        if not scope.is_needed:
             return replace(request, headers=headers)
         return replace(request, headers=headers, scope=scope.around(parent.context))
 

@@ -51,7 +51,7 @@ class Telemetry:
         attempt_spans: SpanMode = "on_retry",
         http_client_spans: Literal["auto", "suppress"] = "auto",
         has_http_spans: Callable[[], bool] = lambda: False,
-        needs_context: Callable[[], bool] = lambda: True,
+        needs_context: bool = True,
         has_spans: bool = True,
         has_server_spans: bool = False,
         has_metrics: bool = True,

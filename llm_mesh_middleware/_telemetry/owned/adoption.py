@@ -142,8 +142,12 @@ def _adopt_tracers(provider: TracerProvider, is_from_environ: bool) -> None:
         return
     if (most is not None and most < _MAX_ATTRIBUTES) or (links is not None and links < _MAX_LINKS):
         return
-    handover = ProcessorHandover(provider, partial(_exporter, is_from_environ))
-    if handover.is_open():
+    try:
+        handover = ProcessorHandover(provider, partial(_exporter, is_from_environ))
+        is_open = handover.is_open()
+    except AttributeError:  # another release of the SDK
+        return
+    if is_open:
         register(provider, partial(_late, handover))
 
 

@@ -58,7 +58,7 @@ class ProcessorHandover:
         self, provider: SDKTracerProvider, wrapped: Callable[[SpanExporter], DeferredSpanExporter]
     ) -> None:
         """`wrapped` returns what exports deferred spans by an exporter of the SDK."""
-        self._all: Any = getattr(provider, "_active_span_processor", None)
+        self._all: Any = provider._active_span_processor
         self._wrapped = wrapped
         self._seen: object = None
         self._is_open = False
@@ -66,7 +66,7 @@ class ProcessorHandover:
 
     def is_open(self) -> bool:
         """Return whether no processor handles the start of a span."""
-        present = getattr(self._all, "_span_processors", None)
+        present = self._all._span_processors
         if present is not self._seen:
             self._look_at(present)
         return self._is_open
@@ -82,10 +82,8 @@ class ProcessorHandover:
                 queue(span)
 
     def _look_at(self, present: Any) -> None:
-        self._is_open = present is not None and all(
-            type(each).on_start in _IGNORE_STARTS for each in present
-        )
-        queues = [self._queue(each) for each in present or ()]
+        self._is_open = all(type(each).on_start in _IGNORE_STARTS for each in present)
+        queues = [self._queue(each) for each in present]
         found = [queue for queue in queues if queue is not None]
         self._queues = found if len(found) == len(queues) else None
         self._seen = present

@@ -19,8 +19,8 @@ _SUPPRESS_HTTP = context._SUPPRESS_HTTP_INSTRUMENTATION_KEY
 class ClientScope:
     """Makes the context manager around the HTTP client's call, for the task that makes the call."""
 
-    def __init__(self, *, suppresses_http_spans: bool, is_needed: Callable[[], bool]) -> None:
-        """`is_needed` returns whether the client runs code that may read the context."""
+    def __init__(self, *, suppresses_http_spans: bool, is_needed: bool) -> None:
+        """`is_needed`: the client runs code that may read the context."""
         self._suppresses = suppresses_http_spans
         self.is_needed = is_needed
 
