@@ -8,6 +8,7 @@ are forwarded only if the settings name them.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import msgspec
 
@@ -99,10 +100,12 @@ def _is_common(name: bytes) -> bool:
     return not any(word in name for word in _ACCOUNT_WORDS)
 
 
-_COMMON_NAMES = KnownNames(_is_common)
-
-
 _NOTHING: frozenset[bytes] = frozenset()
+
+
+@lru_cache(maxsize=32)  # few providers have other fields than their neighbours
+def _common_but(own: frozenset[bytes]) -> KnownNames[bytes]:
+    return KnownNames(lambda name: name not in own and _is_common(name))
 
 
 class ForwardPolicy(msgspec.Struct, frozen=True):
@@ -125,17 +128,24 @@ class ForwardPolicy(msgspec.Struct, frozen=True):
                 names.add(pattern.encode("latin-1"))
         return cls(frozenset(names), tuple(prefixes))
 
-    def select(self, headers: Headers) -> list[tuple[bytes, bytes]]:
-        """Return the client's fields that are forwarded, in their order."""
+    def select(
+        self, headers: Headers, own: frozenset[bytes] = _NOTHING
+    ) -> list[tuple[bytes, bytes]]:
+        """Return the client's fields that are forwarded, in their order.
+
+        Args:
+            headers: the client's.
+            own: names that the provider's configuration sets, and the client must not.
+        """
         named = headers.connection_options() if b"connection" in headers.by_name else _NOTHING
-        is_common = _COMMON_NAMES
+        is_common = _common_but(own)
         common = [field for field in headers.raw if is_common[field[0]]]
         if named:
             common = [field for field in common if field[0] not in named]
         if not (self.names or self.prefixes):  # the common case
             return common
-        added = {name for name in headers.by_name if self._is_added(name) and name not in named}
-        kept = added.union(name for name, _ in common)
+        added = filter(self._is_added, headers.by_name.keys() - own - named)
+        kept = {name for name, _ in common}.union(added)
         return [field for field in headers.raw if field[0] in kept]
 
     def _is_added(self, name: bytes) -> bool:

@@ -375,10 +375,7 @@ def call_headers(
     upstream: Upstream, headers: Headers, forward: ForwardPolicy
 ) -> tuple[tuple[bytes, bytes], ...]:
     """Return the header fields of a call without its key: the configured and the forwarded ones."""
-    own, forwarded = upstream.own_names, forward.select(headers)
-    if own:
-        forwarded = [field for field in forwarded if field[0] not in own]
-    return (*upstream.headers, *forwarded)
+    return (*upstream.headers, *forward.select(headers, upstream.own_names))
 
 
 def _read(deadline: Deadline) -> Generator[Step, StepResult, bytes]:
