@@ -19,7 +19,6 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
-from itertools import chain
 from typing import Any
 
 from msgspec.structs import replace
@@ -121,9 +120,9 @@ class Secrets:
         if isinstance(answer, Failure):
             self.redact_error(answer.error)
             return answer
-        fields = answer.headers.raw
-        if not self._may_be_in(b"\n".join(chain.from_iterable(fields))):
+        if not self._may_be_in(answer.headers.joined()):
             return answer
+        fields = answer.headers.raw
         kept = [(name, self.redact(value)) for name, value in fields if self.redact(name) == name]
         return answer if kept == list(fields) else replace(answer, headers=Headers(kept))
 

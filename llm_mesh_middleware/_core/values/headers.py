@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 
 __all__ = ["Headers", "RawHeaders"]
 
@@ -58,6 +59,12 @@ class Headers:
         if self._has_duplicates:
             return [value for field, value in self.raw if field == name]
         return (self.by_name[name],)
+
+    def joined(self) -> bytes:
+        """Return all names and values in one, to be searched."""
+        if self._has_duplicates:
+            return b"\n".join(chain.from_iterable(self.raw))
+        return b"\n".join([*self.by_name, *self.by_name.values()])
 
     def one(self, name: bytes) -> bytes | None:
         """Return the only value of the field; None if there is none, or several."""
