@@ -6,7 +6,6 @@ import logging
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
-from functools import partial
 from time import monotonic, time
 from typing import Any
 
@@ -107,7 +106,8 @@ class Serving:
             attributes=attributes,
             max_request_bytes=self._max_request_bytes,
             refused=self.refuse,
-            proceed=partial(self.exchange, keepalive_s=keepalive_s),
+            proceed=self.exchange,
+            keepalive_s=keepalive_s,
         )
 
     def outgoing(self, addressed: Addressed, request: ClientRequest) -> Flow:
@@ -124,10 +124,8 @@ class Serving:
         request = replace(request, native=native, attributes=attributes_for(self._owner))
         return serve(self.entrance(attributes=port), addressed, request, None)
 
-    def exchange(
-        self, host: VirtualHost, request: ClientRequest, *, keepalive_s: float = 0.0
-    ) -> Flow:
-        """Return the flow of an admitted request.
+    def exchange(self, host: VirtualHost, request: ClientRequest, keepalive_s: float = 0.0) -> Flow:
+        """Return the flow of an admitted request; for `keepalive_s` see `entrance`.
 
         Raises:
             RequestError: the request is at fault.

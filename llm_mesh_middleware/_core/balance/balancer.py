@@ -15,7 +15,7 @@ from .backends import Backend
 __all__ = ["Balancer", "Candidate"]
 
 
-class Candidate(msgspec.Struct, frozen=True):
+class Candidate(msgspec.Struct, frozen=True, gc=False):
     """One endpoint of one backend, and its health."""
 
     backend: Backend

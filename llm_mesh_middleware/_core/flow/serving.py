@@ -26,7 +26,7 @@ from .reply import Flow, Reply, refusal
 __all__ = ["Addressed", "Entrance", "address", "serve"]
 
 
-class Addressed(msgspec.Struct, frozen=True):
+class Addressed(msgspec.Struct, frozen=True, gc=False):
     """A request head that names a virtual host: all host names it contains, and the path."""
 
     host: VirtualHost
@@ -65,14 +65,15 @@ class Entrance(msgspec.Struct, frozen=True):
 
     `access` is the first policy, None for the application's own calls. `attributes` returns the
     application's attributes of a request. `refused` is notified of a refused request, and `proceed`
-    is the exchange.
+    is the exchange, which gets `keepalive_s`: the longest silence of a stream, 0 for no limit.
     """
 
     access: Policy | None
     attributes: Port | AsyncPort | None
     max_request_bytes: int
     refused: Callable[[VirtualHost, ClientRequest, AnswerableError], None]
-    proceed: Callable[[VirtualHost, ClientRequest], Flow]
+    proceed: Callable[[VirtualHost, ClientRequest, float], Flow]
+    keepalive_s: float
 
 
 def serve(
@@ -123,4 +124,5 @@ class _Serving(PerCall):
         if len(request.body) > max_bytes:
             raise too_large(max_bytes)
         self._has_begun = True
-        return (yield from self._entrance.proceed(self._addressed.host, request))
+        entrance = self._entrance
+        return (yield from entrance.proceed(self._addressed.host, request, entrance.keepalive_s))

@@ -40,7 +40,7 @@ class ProviderStatus(msgspec.Struct, frozen=True):
     in_flight: int
 
 
-class Lease(msgspec.Struct):
+class Lease(msgspec.Struct, gc=False):
     """The right to make one call; `end` returns it, once, and reports the result."""
 
     _health: ProviderHealth

@@ -62,7 +62,7 @@ __all__ = [
 ]
 
 
-class Send(msgspec.Struct, frozen=True):
+class Send(msgspec.Struct, frozen=True, gc=False):
     """Make an upstream call."""
 
     request: UpstreamRequest

@@ -207,7 +207,10 @@ def without_case_variants(fields: Fields, defaults: Iterable[str]) -> Fields:
     Some backends accept `MODEL` for `model`, and must not get a value there that the mesh has
     neither set nor read.
     """
-    if all(map(_WITHOUT_CAPITALS.__getitem__, fields)):
+    for name in fields:
+        if not _WITHOUT_CAPITALS[name]:
+            break
+    else:
         return dict(fields)
     own = frozenset((*_OWN_MEMBERS, *defaults))
     return {

@@ -13,7 +13,8 @@ Each attempt after the first is paid from the retry budget of the route.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 import msgspec
 from msgspec.structs import replace
@@ -38,8 +39,10 @@ from .retrying import RetryBudget
 
 __all__ = ["AttemptPlan", "Choice"]
 
+_NOTHING: Mapping[int, tuple[Endpoint, ...]] = MappingProxyType({})
 
-class Choice(msgspec.Struct, frozen=True):
+
+class Choice(msgspec.Struct, frozen=True, gc=False):
     """The backend of the next attempt, and the pause before it.
 
     `is_on_trial`: wait for the result of another call before calling it. `is_forced`: it is called
@@ -83,10 +86,10 @@ class AttemptPlan(PerCall):
     made: int = 0
     served: Candidate | None = None
     _affine_to: str | None = None
-    _tried: list[Candidate] = []
-    _waited_for: list[Backend] = []
+    _tried: tuple[Candidate, ...] = ()
+    _waited_for: tuple[Backend, ...] = ()
     _has_hedged: bool = False
-    _offered: dict[int, tuple[Endpoint, ...]] = {}
+    _offered: Mapping[int, tuple[Endpoint, ...]] = _NOTHING
 
     @classmethod
     def of(
@@ -133,7 +136,7 @@ class AttemptPlan(PerCall):
 
     def offer(self, backend: Backend, endpoints: tuple[Endpoint, ...]) -> None:
         """Try these endpoints of a backend, in this order, and no others."""
-        self._offered[id(backend)] = endpoints
+        self._offered = {**self._offered, id(backend): endpoints}
 
     def prefer(self, document: str | None) -> None:
         """Begin with the provider of this document: the request continues a response of it."""
@@ -206,12 +209,12 @@ class AttemptPlan(PerCall):
         """Record an attempt at `candidate`."""
         self.made += 1
         if candidate not in self._tried:
-            self._tried.append(candidate)
+            self._tried += (candidate,)
 
     def skips(self, candidate: Candidate) -> None:
         """Skip `candidate`; it is not chosen again while there is another."""
         if candidate not in self._tried:
-            self._tried.append(candidate)
+            self._tried += (candidate,)
 
     def after(self, choice: Choice, outcome: Outcome, now: float) -> Choice | None:
         """Return the choice after an attempt, or None if the attempt is final."""
@@ -321,7 +324,7 @@ class AttemptPlan(PerCall):
         )
         if not choice.health.is_available(now + pause_s):
             return None
-        self._waited_for.append(choice.backend)
+        self._waited_for += (choice.backend,)
         return Choice(choice.candidate, pause_s)
 
     def _again(self, now: float) -> Choice | None:

@@ -55,8 +55,8 @@ class AttemptSequence(PerCall):
     _held: Held | None = None
     _refused: RateLimitExceeded | None = None
     _unsupported: UnsupportedField | None = None
-    _leases: list[Lease] = []
-    _charges: list[Charge] = []
+    _leases: tuple[Lease, ...] = ()
+    _charges: tuple[Charge, ...] = ()
 
     def proceed(self, call: Call) -> Flow:
         """Run inside policies, which may have changed the request."""
@@ -160,7 +160,7 @@ class AttemptSequence(PerCall):
             context.clock(), body=context.request.body, is_forced=choice.is_forced
         )
         if lease is not None:
-            self._leases.append(lease)
+            self._leases += (lease,)
         return lease
 
     def _queued(self, choice: Choice) -> Generator[Step, StepResult, Lease | None]:
@@ -178,7 +178,7 @@ class AttemptSequence(PerCall):
         finally:
             place.leave()
         if lease is not None:
-            self._leases.append(lease)
+            self._leases += (lease,)
         return lease
 
     def _call_out(
@@ -210,7 +210,7 @@ class AttemptSequence(PerCall):
             lease = hedge.health.lease(now, body=body) if hedge is not None else None
             if hedge is None or lease is None:
                 return None
-            self._leases.append(lease)
+            self._leases += (lease,)
             attempt = self._begin(hedge, lease)
             send = attempt.prepare_now()  # the first call is running: this one must not wait
             if send is not None:
@@ -249,7 +249,7 @@ class AttemptSequence(PerCall):
             self._context.settings.key_refused(attempt.upstream.host, outcome.status)
         if outcome.relay is None:
             if (charge := attempt.bill(outcome.summary, is_last=is_good)) is not None:
-                self._charges.append(charge)
+                self._charges += (charge,)
             if is_good:
                 lease.end("success", now)
                 return True
