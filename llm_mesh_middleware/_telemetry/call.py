@@ -128,7 +128,9 @@ class CallObservation(Observation):
         if ended is None:
             return
         progress, request = self._progress, ended.request
-        progress.last, progress.answers[attempt] = request, answer
+        progress.last = request
+        if isinstance(answer, ResponseHead):
+            progress.heads[attempt] = answer
         if ended.failure is not None:
             self._sinks.metrics.attempts.add(1, attempt_labels(request.provider, ended.failure))
 

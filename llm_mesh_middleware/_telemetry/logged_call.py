@@ -59,7 +59,8 @@ class LoggedCall(Observation):
     def answered(self, attempt: int, answer: ResponseHead | Failure) -> None:
         if attempt in self._made:
             self._progress.last = self._made[attempt]
-            self._progress.answers[attempt] = answer
+            if isinstance(answer, ResponseHead):
+                self._progress.heads[attempt] = answer
 
     def replying(self, *, attempt: int, is_stream: bool) -> None:
         progress = self._progress

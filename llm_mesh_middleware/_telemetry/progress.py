@@ -6,7 +6,7 @@ import msgspec
 
 from .._core.pricing.charge import Charge, add_up
 from .._core.values.decision import Decision
-from .._core.values.messages import ClientRequest, Failure, ResponseHead, UpstreamRequest
+from .._core.values.messages import ClientRequest, ResponseHead, UpstreamRequest
 from .._core.values.operations import Operation
 from .._core.values.selection import Selection
 from .._core.values.summary import AnswerSummary
@@ -14,14 +14,13 @@ from .._core.values.summary import AnswerSummary
 __all__ = ["CallProgress", "operation_name"]
 
 _OTHER = "_other"
-_REQUEST_ID = b"x-request-id"
 
 
 class CallProgress(msgspec.Struct):
     """What the hooks of one call keep for each other.
 
     Times are on the performance counter. `first` and `last` are requests to upstreams; once an
-    attempt is served, `last` is that one. `answers` are those of attempts, by their numbers.
+    attempt is served, `last` is that one. `heads` are those of responses, by the attempt.
     """
 
     request: ClientRequest
@@ -36,7 +35,7 @@ class CallProgress(msgspec.Struct):
     attempts: int = 0
     charges: tuple[Charge, ...] = ()
     decisions: tuple[Decision, ...] = ()
-    answers: dict[int, ResponseHead | Failure] = {}
+    heads: dict[int, ResponseHead] = {}
 
     @property
     def operation(self) -> str:
@@ -46,10 +45,8 @@ class CallProgress(msgspec.Struct):
     @property
     def upstream_request_id(self) -> str | None:
         """The provider's own id of the last attempt."""
-        answer = None if self.last is None else self.answers.get(self.last.attempt)
-        if isinstance(answer, ResponseHead) and _REQUEST_ID in answer.headers.by_name:
-            return answer.headers.get("x-request-id")
-        return None
+        head = None if self.last is None else self.heads.get(self.last.attempt)
+        return None if head is None else head.headers.get("x-request-id")
 
     @property
     def route(self) -> str | None:

@@ -22,15 +22,16 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Attempt(msgspec.Struct):
-    """One attempt; `failure` is its `error.type` once there is an `answer`, None for a success.
+    """One attempt; `ended_ns` is when its response's head had come, or it had failed.
 
-    `was_replaced`: another attempt began after this one's answer.
+    `failure` is its `error.type`, None for a success. `was_replaced`: another attempt began after
+    it had ended.
     """
 
     request: UpstreamRequest
     begun_ns: int
     span: Span | None = None
-    answer: ResponseHead | Failure | None = None
+    status: int | None = None
     failure: str | None = None
     ended_ns: int | None = None
     was_replaced: bool = False
@@ -54,7 +55,7 @@ class Attempts:
         """Begin an attempt below `parent`, and return the context that its request carries."""
         made, mode = self._made, self._mode
         for earlier in made.values():
-            earlier.was_replaced = earlier.answer is not None
+            earlier.was_replaced = earlier.ended_ns is not None
         attempt = made[request.attempt] = Attempt(request, time.time_ns())
         if mode == "never" or (mode == "on_retry" and len(made) == 1) or self._has_others():
             return parent
@@ -67,11 +68,12 @@ class Attempts:
         """End an attempt that has a response head or failed, and return it."""
         attempt = self._made.get(number)
         if attempt is not None:
-            attempt.answer, attempt.ended_ns = answer, time.time_ns()
+            attempt.ended_ns = time.time_ns()
             if isinstance(answer, Failure):
                 attempt.failure = answer.error.code
-            elif answer.status >= 400:
-                attempt.failure = str(answer.status)
+            else:
+                attempt.status = status = answer.status
+                attempt.failure = str(status) if status >= 400 else None
             if attempt.span is not None:
                 _finish(attempt.span, attempt)
         return attempt
@@ -88,7 +90,7 @@ class Attempts:
         """
         found = []
         for attempt in self._made.values():
-            if attempt.answer is None:
+            if attempt.ended_ns is None:
                 if attempt.span is not None:
                     attempt.span.end()
             elif attempt.failure is None:
@@ -113,7 +115,7 @@ class Attempts:
             attributes=attributes,
             start_time=attempt.begun_ns,
         )
-        if attempt.answer is not None:
+        if attempt.ended_ns is not None:
             _finish(attempt.span, attempt)
 
 
@@ -127,8 +129,8 @@ def _url(request: UpstreamRequest) -> str:
 
 
 def _finish(span: Span, attempt: Attempt) -> None:
-    if isinstance(attempt.answer, ResponseHead):
-        span.set_attribute(semconv.HTTP_STATUS, attempt.answer.status)
+    if attempt.status is not None:
+        span.set_attribute(semconv.HTTP_STATUS, attempt.status)
     if attempt.failure is not None:
         span.set_attribute(semconv.ERROR_TYPE, attempt.failure)
         span.set_status(Status(StatusCode.ERROR))

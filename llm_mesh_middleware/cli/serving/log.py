@@ -41,10 +41,10 @@ class BufferedHandler(CallHandler):
         """Gather lines from now on, in the calling thread, which runs `loop`."""
         self._loop, self._thread = loop, threading.get_ident()
 
-    @property
-    def writes_calls(self) -> bool:  # type: ignore[override]  # it depends on the formatter
-        """Whether its lines are made without a log record."""
-        return isinstance(self.formatter, ShortFormatter)
+    def setFormatter(self, fmt: logging.Formatter | None) -> None:
+        """Take a formatter; the lines of one for short lines are made without a log record."""
+        super().setFormatter(fmt)
+        self.writes_calls = isinstance(fmt, ShortFormatter)
 
     def write_call(self, progress: CallProgress, ending: Ending) -> None:
         """Take the line of a call."""
