@@ -91,7 +91,7 @@ class MemoryStore:
                 if len(buckets) > self._max_keys:
                     self._make_room(now)
                 return capacity_us - need_us
-            remaining_us = capacity_us - (full_at - now)
+            remaining_us = capacity_us - full_at + now
             if remaining_us < need_us:  # also if the need is beyond the capacity
                 return None
             buckets[key] = full_at + need_us
@@ -109,7 +109,7 @@ class MemoryStore:
             full_at = (full_at if full_at > now else now) + change_us
             if full_at > now:
                 self._buckets[key] = full_at
-                if len(self._buckets) > self._max_keys:
+                if change_us > 0 and len(self._buckets) > self._max_keys:
                     self._make_room(now)
             else:
                 self._buckets.pop(key, None)

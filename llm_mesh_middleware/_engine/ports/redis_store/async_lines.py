@@ -84,9 +84,11 @@ class AsyncLines:
 
     @property
     def link(self) -> Link | None:
-        """The connection, if it is open."""
+        """The connection, if it can be written to, as far as is known."""
         link = self._link
-        return link if link is not None and link.is_open else None
+        if link is None or link.transport is None or link.transport.is_closing():
+            return None
+        return link
 
     async def send(self, command: str, script: str, calls: Sequence[Arguments]) -> list[Any]:
         """Return the answer to each call; it may be an error."""

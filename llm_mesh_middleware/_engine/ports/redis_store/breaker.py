@@ -27,17 +27,12 @@ class Breaker:
         self._returned = returned
         self._name = name
         self._lock = threading.Lock()
-        self._is_open = False
+        self.is_open = False  # whether the last use of the store failed
         self._next_at = 0.0
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the last use of the store failed."""
-        return self._is_open
 
     def allows(self) -> bool:
         """Return whether the store may be used now; while it is away, for one caller a second."""
-        if not self._is_open:
+        if not self.is_open:
             return True
         with self._lock:
             now = monotonic()
@@ -48,9 +43,9 @@ class Breaker:
 
     def succeeded(self) -> None:
         """Note that the store has responded."""
-        if self._is_open:
+        if self.is_open:
             with self._lock:
-                was_open, self._is_open = self._is_open, False
+                was_open, self.is_open = self.is_open, False
             if was_open:
                 logger.info("%s is back", self._name)
                 self._returned()
@@ -58,7 +53,7 @@ class Breaker:
     def failed(self, error: BaseException) -> None:
         """Note a failure of the store; only its type is logged, as its text may contain the URL."""
         with self._lock:
-            was_open, self._is_open = self._is_open, True
+            was_open, self.is_open = self.is_open, True
             self._next_at = monotonic() + WINDOW_S
         if not was_open:
             logger.warning("%s cannot be used: %s", self._name, type(error).__name__)

@@ -78,14 +78,9 @@ class Link(asyncio.Protocol):
         self._answers: list[Any] = []
         self._has_timer = False
         self._drained: asyncio.Event | None = None
-        self._transport = connection._writer.transport
-        self._former = self._transport.get_protocol()
-        self._transport.set_protocol(self)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it can be written to, as far as is known."""
-        return self._transport is not None and not self._transport.is_closing()
+        self.transport = connection._writer.transport
+        self._former = self.transport.get_protocol()
+        self.transport.set_protocol(self)
 
     @property
     def is_idle(self) -> bool:
@@ -99,7 +94,7 @@ class Link(asyncio.Protocol):
         if not self._has_timer:  # one for all, which is seldom due
             self._has_timer = True
             self._loop.call_at(until, self._look)
-        self._transport.write(data)
+        self.transport.write(data)
 
     def data_received(self, data: bytes) -> None:
         """Read answers."""
@@ -131,7 +126,7 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell those who wait."""
-        self._transport = None
+        self.transport = None
         self._former.connection_lost(exc)
         self._connection._close()
         self._fail(exc or Disconnected("the server has closed the connection"))
@@ -144,7 +139,7 @@ class Link(asyncio.Protocol):
 
     def close(self, error: Exception | None = None) -> None:
         """Close the connection; what waits for answers gets none."""
-        transport, self._transport = self._transport, None
+        transport, self.transport = self.transport, None
         if transport is not None:
             transport.abort()
         self._fail(error or Disconnected("the connection was closed"))

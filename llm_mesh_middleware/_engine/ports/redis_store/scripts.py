@@ -223,15 +223,16 @@ def take_command(claim: BucketClaim, prefix: str) -> bytes:
 
     Only the need differs from call to call, so the rest is written once.
     """
-    head, tail = _around(f"{prefix}:{claim.key}", claim.capacity_us)
+    head, tail = _around(prefix, claim.key, claim.capacity_us)
     need = b"%d" % claim.need_us
     return b"%b$%d\r\n%b\r\n%b" % (head, len(need), need, tail)
 
 
 @lru_cache(maxsize=4096)  # clients may choose what keys are made of
-def _around(key: str, capacity_us: int) -> tuple[bytes, bytes]:
+def _around(prefix: str, key: str, capacity_us: int) -> tuple[bytes, bytes]:
     """Return what is before and after the need."""
-    head = (b"EVALSHA", RESERVE.digest.encode(), b"1", key.encode(), b"", b"b", b"0")
+    name = f"{prefix}:{key}".encode()
+    head = (b"EVALSHA", RESERVE.digest.encode(), b"1", name, b"", b"b", b"0")
     tail = (b"%d" % capacity_us, b"0", b"0")
     return b"*11\r\n" + b"".join(map(_argument, head)), b"".join(map(_argument, tail))
 
@@ -242,7 +243,7 @@ def settle_command(changes: Sequence[Change], prefix: str, name: str) -> bytes |
     for change in changes:
         if change.__class__ is not BucketChange:
             return None
-        keys.append(_key(f"{prefix}:{change.key}"))
+        keys.append(_key(prefix, change.key))
         amount = b"%d" % change.change_us
         values.append(b"$1\r\nb\r\n$%d\r\n%b\r\n" % (len(amount), amount) + _ZEROS)
     size = len(keys)
@@ -253,8 +254,8 @@ def settle_command(changes: Sequence[Change], prefix: str, name: str) -> bytes |
 
 
 @lru_cache(maxsize=4096)
-def _key(key: str) -> bytes:
-    return _argument(key.encode())
+def _key(prefix: str, key: str) -> bytes:
+    return _argument(f"{prefix}:{key}".encode())
 
 
 def _argument(value: bytes) -> bytes:

@@ -19,7 +19,6 @@ import threading
 from collections.abc import Sequence
 from itertools import count
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from ...._core.limiting.claims import (
     BucketChange,
@@ -158,8 +157,7 @@ class RedisStore:
         """Start again in a forked child: the connections belong to the parent."""
         self._lines_lock = threading.Lock()
         self._made_lines: Lines | None = None
-        self._pipelines: WeakKeyDictionary[asyncio.AbstractEventLoop, Pipeline]
-        self._pipelines = WeakKeyDictionary()
+        self._pipelines: dict[asyncio.AbstractEventLoop, Pipeline] = {}
         self._process, self._numbers = secrets.token_hex(6), count(1)
         self._local, self._local_lock, self._is_local = MemoryStore(), threading.Lock(), False
         self._outbox = Outbox(self._send, self._slot, WINDOW_S)
@@ -175,6 +173,9 @@ class RedisStore:
             return self._made_lines
 
     def _pipeline(self, loop: asyncio.AbstractEventLoop) -> Pipeline:
+        for other in tuple(self._pipelines):
+            if other.is_closed():
+                self._pipelines.pop(other, None)
         made = AsyncClusterLines if self._is_cluster else AsyncLines
         pipeline = self._pipelines[loop] = Pipeline(
             made(self._address),
