@@ -9,7 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_mesh_middleware._core.conversation.answer import Answer, Usage
-from llm_mesh_middleware._core.conversation.parts import Image, Proof, Reasoning, Text, ToolCall
+from llm_mesh_middleware._core.conversation.parts import (
+    Citation,
+    Image,
+    Proof,
+    Reasoning,
+    Text,
+    ToolCall,
+)
 from llm_mesh_middleware._core.conversation.writing import Stamp
 from llm_mesh_middleware._dialects.translation.whole import Accumulator, deltas_of
 from tests.round_trips.values import base64, calls, names, texts, whole
@@ -39,11 +46,20 @@ def images(name: str) -> st.SearchStrategy[Image]:
     return st.builds(lambda kind, data, one: Image(kind, data, proof=one), kinds, base64, proof)
 
 
+def said_in(name: str) -> st.SearchStrategy[Text]:
+    """A text, with its sources where a dialect has them."""
+    if name == "messages":
+        return st.builds(Text, texts)
+    source = st.builds(Citation, names.map(lambda name: f"https://x.example/{name}"), names)
+    sources = st.lists(source, max_size=2, unique_by=lambda one: one.url)
+    return st.builds(lambda text, cited: Text(text, citations=tuple(cited)), texts, sources)
+
+
 @st.composite
 def answers(draw: st.DrawFn, name: str) -> Answer:
     """An answer with thoughts, then a text, images and calls; some of it, or all."""
     thought = draw(st.lists(thoughts(name), max_size=1))
-    said = draw(st.lists(st.builds(Text, texts), max_size=1))
+    said = draw(st.lists(said_in(name), max_size=1))
     made = draw(st.just([]) | calls())
     drawn = [] if name == "messages" else draw(st.lists(images(name), max_size=2))
     if not said and not made and not drawn:

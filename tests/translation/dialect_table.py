@@ -35,5 +35,5 @@ def relay(client: str, provider: str) -> TranslatingRelay:
         spoken.side.event_reader(stamp),
         speaks.side.event_writer(speaks.side.read_request(speaks.request), stamp),
         refuse=lambda fault: WholeAnswer(fault.status, [], fault.message.encode()),
-        has_image=speaks.side.has_image,
+        client=speaks.side,
     )

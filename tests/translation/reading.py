@@ -25,7 +25,7 @@ _HI: Any = [{"role": "user", "content": "Hi"}]
 class Read:
     """An answer; `calls` are names with arguments, `usage` counts input and output.
 
-    `images` are URLs that hold the image itself.
+    `images` are URLs that hold the image itself, `sources` those of what a text refers to.
     """
 
     text: str = ""
@@ -34,6 +34,7 @@ class Read:
     finish: str = "stop"
     usage: tuple[int, int] = (0, 0)
     images: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
 
 
 def _given(http: Any, body: bytes) -> Any:
@@ -61,6 +62,9 @@ def _chat(body: bytes) -> Read:
             for image in getattr(delta, "images", None) or ():
                 assert (image["type"], image["index"]) == ("image_url", len(read.images))
                 read.images += (image["image_url"]["url"],)
+            for note in getattr(delta, "annotations", None) or ():
+                assert note.get("index", 0) == len(read.sources)
+                read.sources += (note["url_citation"]["url"],)
             read.finish = choice.finish_reason or read.finish
             for call in delta.tool_calls or ():
                 assert call.function is not None
@@ -101,6 +105,7 @@ def _responses(body: bytes) -> Read:
         words[details.reason] if details else ended,
         (usage.input_tokens, usage.output_tokens) if usage else (0, 0),
         tuple(f"data:image/{item.output_format};base64,{item.result}" for item in made),
+        tuple(note.url for part in said if part.type == "output_text" for note in part.annotations),
     )
 
 
@@ -156,6 +161,12 @@ def _gemini(body: bytes) -> Read:
         words.get(reason.name, "content_filter"),
         (usage.prompt_token_count or 0, output),
         tuple(images),
+        tuple(
+            str(cited.uri)
+            for one in candidates
+            if one.citation_metadata
+            for cited in one.citation_metadata.citations or ()
+        ),
     )
 
 

@@ -127,6 +127,29 @@ def test_a_stream_is_chunks(messages: World) -> None:
     assert (got[-1].usage.prompt_tokens, got[-1].usage.completion_tokens) == (10, 7)
 
 
+def test_the_stream_helper_of_the_sdk_joins_several_thoughts_and_sources(messages: World) -> None:
+    def thinks(index: int, words: str) -> list[Any]:
+        return block(
+            index,
+            {"type": "thinking", "thinking": "", "signature": ""},
+            {"type": "thinking_delta", "thinking": words},
+            {"type": "signature_delta", "signature": "sig"},
+        )
+
+    def cites(url: str) -> Any:
+        more = {"title": "t", "cited_text": "c", "encrypted_index": "e"}
+        cited = {"type": "web_search_result_location", "url": url, **more}
+        return {"type": "citations_delta", "citation": cited}
+
+    urls = ["https://one.example/", "https://two.example/"]
+    said = block(1, text(""), *words("a"), *map(cites, urls))
+    messages.streams(start(), *thinks(0, "h"), *said, *thinks(2, "m"), *end())
+    with messages.openai.chat.completions.stream(**ASK) as stream:
+        got: Any = stream.get_final_completion().choices[0].message
+    assert [one["thinking"] for one in got.thinking_blocks] == ["h", "m"]
+    assert [one.url_citation.url for one in got.annotations] == urls
+
+
 def test_counts_that_were_not_asked_for_are_not_sent(messages: World) -> None:
     messages.streams(start(), *block(0, text(""), *words("x")), *end())
     assert all(chunk.choices and chunk.usage is None for chunk in chunks(messages))

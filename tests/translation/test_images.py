@@ -195,6 +195,22 @@ def test_a_client_of_messages_is_told_of_an_image_that_it_cannot_get(
     ]
 
 
+@pytest.mark.parametrize("streams", [False, True])
+def test_sources_that_messages_have_no_place_for_are_named(
+    streams: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "llm_mesh_middleware")
+    cited = {"citationMetadata": {"citationSources": [{"uri": "https://x.example/"}]}}
+    body = first(of_gemini(), "candidates", **cited)
+    with bench(PROVIDERS["gemini"].config) as made:
+        made.answer(Stream(events(body)) if streams else Answer(body=body))
+        asked = {**ASK, "max_tokens": 9, "stream": streams}
+        got = made.client.post(f"http://{HOST}/v1/messages", json=asked)
+    named = None if streams else "response.citations"
+    assert got.headers.get("x-llm-mesh-dropped") == named
+    assert "no place for: response.citations" in caplog.text
+
+
 def test_a_whole_answer_that_becomes_a_stream_names_what_is_lost_in_its_head() -> None:
     body, _, _ = WHOLE["gemini", "images, a draft, code and sound"]
     with bench(PROVIDERS["gemini"].config) as made:

@@ -10,6 +10,7 @@ from tests.rows import rows
 from tests.translation.chat_shapes import chunk
 from tests.translation.dialect_table import CLIENTS, relay
 from tests.translation.messages_shapes import end, start
+from tests.translation.odd_sources import SOURCES
 from tests.translation.odd_streams import ODD, RESPONSES, begun, uses
 from tests.translation.reading import READERS, Read
 from tests.translation.worlds import events
@@ -18,18 +19,19 @@ CUT_OFF = {
     "messages": ("chat", [begun(0, "a", "one", '{"x":'), chunk({}, "length")]),
     "gemini": ("messages", [start(), *uses(0, "one", '{"x":'), *end("max_tokens")]),
 }
-PAIRS = [(client, *row) for client in CLIENTS for row in ODD if client != row[0]]
+ALL = {**ODD, **SOURCES}
+PAIRS = [(client, *row) for client in CLIENTS for row in ALL if client != row[0]]
 
 
 @pytest.mark.slow
 @rows("client, provider, name", PAIRS)
 def test_an_odd_stream_is_read_as_it_was_meant(client: str, provider: str, name: str) -> None:
-    body, told = ODD[provider, name]
+    body, told = ALL[provider, name]
     one = relay(client, provider)
     passed = one.feed(body) + one.finish()
     if isinstance(told, Read):
-        # A message has no place for images.
-        told = replace(told, images=() if client == "messages" else told.images)
+        if client == "messages":  # it has no place for them
+            told = replace(told, images=(), sources=())
         assert READERS[client](passed) == told
         return
     with pytest.raises(Exception, match=told):
@@ -38,7 +40,7 @@ def test_an_odd_stream_is_read_as_it_was_meant(client: str, provider: str, name:
 
 @rows("client, provider, name", PAIRS)
 def test_it_does_not_matter_how_its_bytes_arrive(client: str, provider: str, name: str) -> None:
-    body, _ = ODD[provider, name]
+    body, _ = ALL[provider, name]
     whole, cut = relay(client, provider), relay(client, provider)
     passed = [*(cut.feed(body[at : at + 1]) for at in range(len(body))), cut.finish()]
     assert b"".join(passed) == whole.feed(body) + whole.finish()

@@ -58,12 +58,17 @@ class ClientSide(Protocol):
     """A dialect as clients speak it.
 
     `request_id_field` is the header field in which its SDK looks for the id of a request.
-    `forgets_proofs`: its clients may send calls back without their proofs.
+    `forgets_proofs`: its clients may send calls back without their proofs. `has_citations`: its
+    answers have a place for the URLs of sources.
     """
 
     @property
     def forgets_proofs(self) -> bool:
         """Whether proofs have no place among the fields that every client keeps."""
+
+    @property
+    def has_citations(self) -> bool:
+        """Whether an answer can have the sources of a text."""
 
     @property
     def request_id_field(self) -> bytes:

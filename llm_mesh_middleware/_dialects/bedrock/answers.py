@@ -8,7 +8,7 @@ import msgspec
 
 from ..._core.conversation.answer import Answer, FinishReason
 from ..._core.conversation.fault import ProviderFault
-from ..._core.conversation.parts import Image, Part, Proof, Reasoning, Text, ToolCall
+from ..._core.conversation.parts import Citation, Image, Part, Proof, Reasoning, Text, ToolCall
 from ..._core.conversation.writing import Stamp
 from ..._core.values.headers import Headers
 from ..._core.values.usage import Usage
@@ -21,7 +21,9 @@ from ..translation.proofs import BEDROCK, own_proof
 from ..translation.texts import called_with
 
 __all__ = [
+    "CitationMember",
     "LOST_IMAGE",
+    "SERVER_TOOL",
     "ConverseUsage",
     "ImageBlock",
     "finish_of",
@@ -29,6 +31,9 @@ __all__ = [
     "read_answer",
     "read_fault",
 ]
+
+# The type of a call that the provider answers itself.
+SERVER_TOOL = "server_tool_use"
 
 # The name of an image that cannot be had: it was blocked, or is in a bucket.
 LOST_IMAGE = "response.image"
@@ -59,6 +64,7 @@ class ConverseUsage(msgspec.Struct, rename="camel", gc=False):
 class _ToolUse(msgspec.Struct, rename="camel"):
     tool_use_id: str = ""
     name: str = ""
+    type: str | None = None
     input: msgspec.Raw = msgspec.Raw(b"{}")
 
 
@@ -76,8 +82,30 @@ class _Cited(msgspec.Struct):
     text: str = ""
 
 
+class _Web(msgspec.Struct, gc=False):
+    url: str = ""
+
+
+class _Location(msgspec.Struct, gc=False):
+    web: _Web | None = None
+
+
+class CitationMember(msgspec.Struct, gc=False):
+    """A source of a text; only pages of the web have a URL."""
+
+    title: str | None = None
+    location: _Location | None = None
+
+    @property
+    def citation(self) -> Citation | None:
+        """The source, if it has a URL."""
+        web = self.location and self.location.web
+        return Citation(web.url, self.title or "") if web and web.url else None
+
+
 class _Citations(msgspec.Struct):
     content: list[_Cited] | None = None
+    citations: list[CitationMember] | None = None
 
 
 class ImageSource(msgspec.Struct, gc=False):
@@ -143,6 +171,8 @@ def _parts(blocks: list[_Block], stamp: Stamp, lost: dict[str, None]) -> Iterato
     for number, block in enumerate(blocks):
         if block.text:
             yield Text(block.text)
+        elif block.tool_use is not None and block.tool_use.type == SERVER_TOOL:
+            lost[f"response.{SERVER_TOOL}"] = None
         elif block.tool_use is not None:
             call = block.tool_use
             id = call.tool_use_id or stamp.id("tooluse_", number)
@@ -151,8 +181,9 @@ def _parts(blocks: list[_Block], stamp: Stamp, lost: dict[str, None]) -> Iterato
             yield _reasoning(block.reasoning_content)
         elif block.citations_content is not None:
             text = "".join(cited.text for cited in block.citations_content.content or ())
+            cited = (one.citation for one in block.citations_content.citations or ())
             if text:
-                yield Text(text)
+                yield Text(text, citations=tuple(one for one in cited if one is not None))
         elif block.image is not None:
             source = block.image.source
             if source is None or not source.bytes:

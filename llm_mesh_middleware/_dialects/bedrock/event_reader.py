@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import msgspec
 
 from ..._core.conversation.answer import (
+    CitationDelta,
     Delta,
     End,
     Failed,
@@ -36,7 +37,15 @@ from ..._core.http.eventstream import Frame, FrameCutter, FrameError
 from ...exceptions import UpstreamProtocolError
 from ..aws_exceptions import frame_fault
 from ..translation.proofs import BEDROCK, own_proof
-from .answers import LOST_IMAGE, ConverseUsage, ImageBlock, finish_of, made_image
+from .answers import (
+    LOST_IMAGE,
+    SERVER_TOOL,
+    CitationMember,
+    ConverseUsage,
+    ImageBlock,
+    finish_of,
+    made_image,
+)
 from .base64_pieces import joined_base64
 
 __all__ = ["ConverseEventReader"]
@@ -45,10 +54,12 @@ __all__ = ["ConverseEventReader"]
 class _ToolUseStart(msgspec.Struct, rename="camel", gc=False):
     tool_use_id: str = ""
     name: str = ""
+    type: str | None = None
 
 
 class _Start(msgspec.Struct, rename="camel", gc=False):
     tool_use: _ToolUseStart | None = None
+    tool_result: object = None
     image: ImageBlock | None = None
 
 
@@ -67,6 +78,7 @@ class _Delta(msgspec.Struct, rename="camel", gc=False):
     tool_use: _ToolUseDelta | None = None
     reasoning_content: _ReasoningDelta | None = None
     image: ImageBlock | None = None
+    citation: CitationMember | None = None
 
 
 class _Event(msgspec.Struct, rename="camel", gc=False):
@@ -145,19 +157,23 @@ class ConverseEventReader:
                 self._end(deltas)
 
     def _read_start(self, index: int, start: _Start, deltas: list[Delta]) -> None:
-        if start.tool_use is not None:
+        if start.tool_use is not None and start.tool_use.type == SERVER_TOOL:
+            deltas.append(Lost(f"response.{SERVER_TOOL}"))
+        elif start.tool_use is not None:
             call = start.tool_use
             self._calls.add(index)
             id = call.tool_use_id or self._stamp.id("tooluse_", index)
             deltas.append(ToolStart(index, id, call.name))
         elif start.image is not None:
             self._images[index] = (start.image.format, [])
+        elif start.tool_result is not None:
+            deltas.append(Lost("response.block"))
 
     def _read_delta(self, index: int, delta: _Delta, deltas: list[Delta]) -> None:
         if delta.text:
             deltas.append(TextDelta(delta.text))
         elif delta.tool_use is not None:
-            if delta.tool_use.input:
+            if delta.tool_use.input and index in self._calls:
                 deltas.append(ToolArguments(index, delta.tool_use.input))
         elif delta.reasoning_content is not None:
             thought = delta.reasoning_content
@@ -174,6 +190,8 @@ class ConverseEventReader:
             _, pieces = self._images.setdefault(index, ("png", []))
             if source is not None and source.bytes:
                 pieces.append(source.bytes)
+        elif delta.citation is not None and (cited := delta.citation.citation) is not None:
+            deltas.append(CitationDelta(cited))
 
     def _end_image(self, index: int, deltas: list[Delta]) -> None:
         format, pieces = self._images.pop(index)

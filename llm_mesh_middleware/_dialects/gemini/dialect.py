@@ -52,6 +52,7 @@ class Gemini(BaseDialect):
     texts = GeminiTexts()
     answers = GeminiAnswers()
     request_id_field = b"x-request-id"
+    has_citations = True
 
     without_foreign_proofs = staticmethod(without_foreign_proofs)
     read_request = staticmethod(read_request)

@@ -41,6 +41,7 @@ class OpenAIChat(BaseDialect):
     texts = ChatTexts()
     answers = ChatAnswers()
     request_id_field = b"x-request-id"
+    has_citations = True
     forgets_proofs = True
 
     without_foreign_proofs = staticmethod(without_foreign_proofs)

@@ -40,6 +40,7 @@ class OpenAIResponses(BaseDialect):
     name = "openai.responses"
     key_field = b"authorization"
     request_id_field = b"x-request-id"
+    has_citations = True
 
     read_request_content = staticmethod(read_request_content)
     without_foreign_proofs = staticmethod(without_foreign_proofs)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ..._core.conversation.answer import (
+    CitationDelta,
     Delta,
     End,
     Failed,
@@ -26,7 +27,7 @@ from ..._core.conversation.answer import (
 )
 from ..._core.conversation.fault import ProviderFault
 from ..._core.conversation.parts import Image
-from ..._core.conversation.sides import EventReader, EventWriter
+from ..._core.conversation.sides import ClientSide, EventReader, EventWriter
 from ..._core.dialect import WholeAnswer
 from ..._core.http.decoding import DecodingError, StreamDecoder
 from ..._core.values.summary import AnswerSummary
@@ -34,7 +35,7 @@ from ...exceptions import AnswerableError, StreamInterrupted, UpstreamProtocolEr
 from .events import BrokenStream
 from .whole import Accumulator
 
-__all__ = ["LOST_IMAGE", "REASONS", "TranslatingRelay"]
+__all__ = ["LOST_CITATIONS", "LOST_IMAGE", "REASONS", "TranslatingRelay"]
 
 # The neutral reasons, in the terms of OpenTelemetry's examples.
 REASONS: dict[FinishReason | None, str | None] = {
@@ -47,8 +48,8 @@ REASONS: dict[FinishReason | None, str | None] = {
 }
 
 
-# The name of an image that the client's dialect has no place for.
-LOST_IMAGE = "response.image"
+# The names of what some clients' dialects have no place for.
+LOST_IMAGE, LOST_CITATIONS = "response.image", "response.citations"
 
 # Deltas without facts about the whole answer; nearly all deltas are of these types.
 _WITHOUT_FACTS = frozenset((TextDelta, ReasoningDelta, ToolArguments))
@@ -64,7 +65,7 @@ class TranslatingRelay:
         writer: EventWriter,
         *,
         refuse: Callable[[ProviderFault], WholeAnswer],
-        has_image: Callable[[Image], bool],
+        client: ClientSide,
         decoder: StreamDecoder | None = None,
         keep: Callable[[Accumulator], bytes | None] | None = None,
     ) -> None:
@@ -75,7 +76,7 @@ class TranslatingRelay:
             reader: Reads the provider's bytes.
             writer: Writes the client's events.
             refuse: Makes a whole response of an error that the stream begins with.
-            has_image: Returns whether the client's dialect can have an image.
+            client: Tells what the client's dialect has no place for.
             decoder: Decompresses the stream.
             keep: Writes the answer as a whole, for a record of its content.
         """
@@ -83,7 +84,7 @@ class TranslatingRelay:
         self._reader = reader
         self._writer = writer
         self._refuse = refuse
-        self._has_image = has_image
+        self._client = client
         self._decoder = decoder
         self._keep = keep
         self._kept = Accumulator() if keep is not None else None
@@ -203,8 +204,11 @@ class TranslatingRelay:
             self.error = UpstreamProtocolError(f"{self._host} sent an error")
         elif isinstance(delta, Lost):
             self._lose(delta.name)
-        elif isinstance(delta, Image) and not self._has_image(delta):
-            self._lose(LOST_IMAGE)
+        elif isinstance(delta, Image):
+            if not self._client.has_image(delta):
+                self._lose(LOST_IMAGE)
+        elif isinstance(delta, CitationDelta) and not self._client.has_citations:
+            self._lose(LOST_CITATIONS)
 
     def _lose(self, name: str) -> None:
         if name not in self._lost:

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from ..._core.conversation.answer import Answer, Failed
 from ..._core.conversation.fault import ProviderFault
-from ..._core.conversation.parts import Image
+from ..._core.conversation.parts import Image, Text
 from ..._core.conversation.sides import ClientSide, ProviderSide
 from ..._core.conversation.writing import DialectOptions, Stamp
 from ..._core.dialect import (
@@ -50,7 +50,7 @@ from ..same.fields import (
 )
 from .headers import client_fields, provider_fields
 from .proofs import ProofMemory, RememberingReader
-from .relay import LOST_IMAGE, REASONS, TranslatingRelay
+from .relay import LOST_CITATIONS, LOST_IMAGE, REASONS, TranslatingRelay
 from .whole import Accumulator, deltas_of
 
 __all__ = ["TranslatingTransformer", "Translation"]
@@ -225,7 +225,7 @@ class TranslatingTransformer:
             reader,
             self._client.event_writer(self._conversation, self._stamp),
             refuse=lambda fault: self._fault_answer(headers, fault),
-            has_image=self._client.has_image,
+            client=self._client,
             decoder=self._decoder(head),
             keep=self._kept if self._keeps_content else None,
         )
@@ -249,6 +249,8 @@ class TranslatingTransformer:
         for part in parts:
             if part.__class__ is Image and not self._client.has_image(part):
                 lost = (*lost, LOST_IMAGE)
+            elif part.__class__ is Text and part.citations and not self._client.has_citations:
+                lost = (*lost, LOST_CITATIONS)
         if lost:
             lost = tuple(dict.fromkeys(lost))
             headers = self._client_headers(head, lost)

@@ -67,7 +67,7 @@ class Accumulator:
                     self._calls[key] = call = _Open("call", delta)
                     self._parts.append(call)
                 case CitationDelta(citation):
-                    self._last("text").citations.append(citation)
+                    self._cite(citation)
                 case Start():
                     self._start = delta
                     self._usage = delta.usage or self._usage
@@ -98,6 +98,13 @@ class Accumulator:
             logprobs=tuple(self._logprobs),
             lost=tuple(self._lost),
         )
+
+    def _cite(self, citation: Citation) -> None:
+        """Add a source to the last text, which calls may have followed."""
+        for part in reversed(self._parts):
+            if part.kind == "text":
+                part.citations.append(citation)
+                return
 
     def _last(self, kind: str) -> _Open:
         """Return the part that the next delta of this kind continues."""

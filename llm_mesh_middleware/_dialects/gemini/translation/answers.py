@@ -16,14 +16,14 @@ from ...._core.conversation.answer import (
     Usage,
 )
 from ...._core.conversation.fault import ErrorBody, ProviderFault
-from ...._core.conversation.parts import Image, Proof, Reasoning, Refusal, Text, ToolCall
+from ...._core.conversation.parts import Citation, Image, Proof, Reasoning, Refusal, Text, ToolCall
 from ...._core.conversation.parts import Part as NeutralPart
 from ...._core.conversation.request import Conversation
 from ...._core.conversation.writing import Stamp
 from ....exceptions import UpstreamProtocolError
 from ...lenient import LenientDecoder
 from ...translation.proofs import GEMINI, own_proof
-from ...translation.texts import called_with
+from ...translation.texts import called_with, without_none
 from ...translation.tools import called_object
 from ..errors import error_object
 from ..finishes import FINISHES
@@ -144,6 +144,8 @@ def _read_candidate(
     # Calls of all candidates have ids of their own.
     given = (content and content.parts) or []
     parts = tuple(_parts(given, stamp, index * _MOST_PARTS, lost))
+    if candidate.has_sources:
+        parts = _cited(parts, tuple(candidate.sources().values()))
     has_calls = ToolCall in map(type, parts)
     return Alternative(
         parts=parts,
@@ -178,6 +180,26 @@ def _parts(
                 yield Text(part.text)
 
 
+def _cited(
+    parts: tuple[NeutralPart, ...], sources: tuple[Citation, ...]
+) -> tuple[NeutralPart, ...]:
+    """Return the parts with the sources at the last text."""
+    texts = [at for at, part in enumerate(parts) if isinstance(part, Text)]
+    return tuple(
+        Text(part.text, citations=sources) if isinstance(part, Text) and at == texts[-1] else part
+        for at, part in enumerate(parts)
+    )
+
+
+def _sources(parts: Sequence[NeutralPart]) -> list[Citation]:
+    """Return the sources of the texts."""
+    sources: list[Citation] = []
+    for part in parts:
+        if part.__class__ is Text and part.citations:
+            sources += part.citations
+    return sources
+
+
 def write_answer(answer: Answer, conversation: Conversation, stamp: Stamp) -> bytes:
     """Return a whole answer; a stream that is not events is an array.
 
@@ -194,6 +216,7 @@ def write_answer(answer: Answer, conversation: Conversation, stamp: Stamp) -> by
                 index=index,
                 finish=choice.finish,
                 logprobs=choice.logprobs,
+                sources=_sources(choice.parts),
             )
             for index, choice in enumerate((first, *answer.others))
         ],
@@ -212,9 +235,10 @@ def write_event(
     finish: FinishReason | None = None,
     usage: Usage | None = None,
     logprobs: Sequence[TokenLogprob] = (),
+    sources: Sequence[Citation] = (),
 ) -> dict[str, Any]:
     """Return one event of an answer."""
-    candidate = _candidate(parts, finish=finish, logprobs=logprobs)
+    candidate = _candidate(parts, finish=finish, logprobs=logprobs, sources=sources)
     event: dict[str, Any] = {"candidates": [candidate]}
     if usage is not None:
         event["usageMetadata"] = write_usage(usage)
@@ -227,10 +251,14 @@ def _candidate(
     index: int = 0,
     finish: FinishReason | None = None,
     logprobs: Sequence[TokenLogprob] = (),
+    sources: Sequence[Citation] = (),
 ) -> dict[str, Any]:
     candidate: dict[str, Any] = {"content": {"role": "model", "parts": parts}, "index": index}
     if finish is not None:
         candidate["finishReason"] = _REASONS[finish]
+    if sources:
+        cited = [without_none(uri=one.url, title=one.title or None) for one in sources if one.url]
+        candidate["citationMetadata"] = {"citationSources": cited}
     return candidate | write_tokens(logprobs)
 
 

@@ -3,6 +3,7 @@
 the first event ──► Start
 a part ──► the deltas of it; a call comes whole
 usageMetadata ──► the usage is replaced
+citations, what a search has found ──► CitationDelta, each URL once
 a finish reason ──► kept: usage, or an empty part, may follow it
 the end of the bytes after it ──► Finish, End
 an error ──► Failed, and nothing after it
@@ -11,6 +12,7 @@ an error ──► Failed, and nothing after it
 from __future__ import annotations
 
 from ...._core.conversation.answer import (
+    CitationDelta,
     Delta,
     End,
     Failed,
@@ -35,7 +37,7 @@ from ...translation.proofs import GEMINI, own_proof
 from ...translation.texts import called_with
 from ..logprobs import read_tokens
 from .answers import DRAFT, finish_of, read_medium
-from .shapes import Part, Response
+from .shapes import Candidate, Part, Response
 
 __all__ = ["event_reader"]
 
@@ -52,6 +54,7 @@ class GeminiEventReader:
         self._is_thinking = False
         self._reason: str | None = None
         self._is_over = False
+        self._cited: set[str] = set()  # the URLs of sources
 
     def read(self, data: bytes, name: bytes, deltas: list[Delta]) -> None:
         """Add the deltas of one event.
@@ -77,6 +80,8 @@ class GeminiEventReader:
                 deltas.append(LogprobsDelta(tokens))
             for part in (candidate.content and candidate.content.parts) or ():
                 self._read_part(part, deltas)
+            if candidate.has_sources:
+                self._cite(candidate, deltas)
             if candidate.finish_reason:
                 finish_of(candidate.finish_reason, has_calls=False)  # malformed output fails
                 self._reason = candidate.finish_reason
@@ -94,6 +99,12 @@ class GeminiEventReader:
         self._end_thinking(None, deltas)
         deltas.append(Finish(finish_of(self._reason, has_calls=self._calls > 0)))
         deltas.append(End())
+
+    def _cite(self, candidate: Candidate, deltas: list[Delta]) -> None:
+        for url, citation in candidate.sources().items():
+            if url not in self._cited:
+                self._cited.add(url)
+                deltas.append(CitationDelta(citation))
 
     def _read_part(self, part: Part, deltas: list[Delta]) -> None:
         proof = own_proof(GEMINI, part.thought_signature) if part.thought_signature else None

@@ -4,7 +4,7 @@ a text, a thought ──► an event
 a call ──► held until its arguments are whole, or it is too late: they have no pieces here
 Finish ──► the calls that are still held; the reason is kept
 Usage ──► the usage is updated
-End ──► the last event, with reason and usage
+End ──► the last event, with reason, usage and the sources of the texts
 Failed ──► an event with an error object
 """
 
@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from ...._core.conversation.answer import (
+    CitationDelta,
     Delta,
     End,
     Failed,
@@ -33,7 +34,7 @@ from ...._core.conversation.answer import (
     ToolStart,
     Usage,
 )
-from ...._core.conversation.parts import Image, ToolCall
+from ...._core.conversation.parts import Citation, Image, ToolCall
 from ...._core.conversation.writing import Stamp
 from ...._core.http.sse import make_event
 from ....exceptions import AnswerableError
@@ -62,6 +63,7 @@ class ContentEventWriter:
         self._usage: Usage | None = None
         self._finish: FinishReason = "stop"
         self._logprobs: tuple[TokenLogprob, ...] = ()  # of the next event
+        self._citations: list[Citation] = []  # of the last event
 
     def write(self, deltas: Iterable[Delta]) -> bytes:
         """Return the events of deltas.
@@ -99,6 +101,8 @@ class ContentEventWriter:
                 out.append(self._event([write_image(delta) | write_signature(delta.proof)]))
             case LogprobsDelta(tokens):
                 self._logprobs += tokens
+            case CitationDelta(citation):
+                self._citations.append(citation)
             case Start():
                 self._id = delta.id or self._id
                 self._model = delta.model or self._model
@@ -149,5 +153,6 @@ class ContentEventWriter:
             finish=finish,
             usage=usage,
             logprobs=logprobs,
+            sources=self._citations if finish is not None else (),
         )
         return make_event(_encode(event))

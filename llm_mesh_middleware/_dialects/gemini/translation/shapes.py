@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from ...._core.conversation.parts import Citation
 from ..usage import GeminiUsage
 
 __all__ = [
@@ -73,12 +74,52 @@ class LogprobsResult(msgspec.Struct, rename="camel", gc=False):
     top_candidates: list[TopMember] | None = None
 
 
+class Source(msgspec.Struct, gc=False):
+    """A source of a text."""
+
+    uri: str = ""
+    title: str | None = None
+
+
+class CitationMetadata(msgspec.Struct, rename="camel", gc=False):
+    """What the text quotes; Vertex AI has the shorter name."""
+
+    citation_sources: list[Source] | None = None
+    citations: list[Source] | None = None
+
+
+class GroundingChunk(msgspec.Struct, gc=False):
+    """What a search has found."""
+
+    web: Source | None = None
+
+
+class GroundingMetadata(msgspec.Struct, rename="camel", gc=False):
+    """What the text is based on."""
+
+    grounding_chunks: list[GroundingChunk] | None = None
+
+
 class Candidate(msgspec.Struct, rename="camel", gc=False):
     """One answer."""
 
     content: Content | None = None
     finish_reason: str | None = None
     logprobs_result: LogprobsResult | None = None
+    citation_metadata: CitationMetadata | None = None
+    grounding_metadata: GroundingMetadata | None = None
+
+    @property
+    def has_sources(self) -> bool:
+        """Whether it may name sources."""
+        return self.citation_metadata is not None or self.grounding_metadata is not None
+
+    def sources(self) -> dict[str, Citation]:
+        """Return the sources with a URL, by the URL; each is named several times."""
+        quoted, based = self.citation_metadata, self.grounding_metadata
+        found = [*(quoted.citation_sources or ()), *(quoted.citations or ())] if quoted else []
+        found += [chunk.web for chunk in (based and based.grounding_chunks) or () if chunk.web]
+        return {one.uri: Citation(one.uri, one.title or "") for one in found if one.uri}
 
 
 class Feedback(msgspec.Struct, rename="camel", gc=False):

@@ -25,8 +25,10 @@ from .text_members import TextMembers
 
 __all__ = [
     "AUDIO",
+    "Annotation",
     "Logprobs",
     "REASONS",
+    "citations_of",
     "finish_of",
     "logprobs_object",
     "read_answer",
@@ -66,13 +68,15 @@ class _URLCitation(msgspec.Struct):
     title: str | None = None
 
 
-class _Annotation(msgspec.Struct):
+class Annotation(msgspec.Struct):
+    """A source of a text."""
+
     url_citation: _URLCitation | None = None
 
 
 class _Message(TextMembers):
     tool_calls: list[_Call] | None = None
-    annotations: list[_Annotation] | None = None
+    annotations: list[Annotation] | None = None
 
 
 class Logprobs(msgspec.Struct):
@@ -171,7 +175,8 @@ def _parts(message: _Message, stamp: Stamp) -> Iterator[Part]:
     if not text and message.audio is not None:
         text = message.audio.transcript or ""
     if text:
-        yield Text(text, citations=tuple(_citations(message)) if message.annotations else ())
+        notes = message.annotations
+        yield Text(text, citations=tuple(citations_of(notes)) if notes else ())
     if message.refusal:
         yield Refusal(message.refusal)
     if message.images or isinstance(message.content, list):
@@ -182,8 +187,9 @@ def _parts(message: _Message, stamp: Stamp) -> Iterator[Part]:
             yield ToolCall(id, call.function.name, call.function.text or "{}")
 
 
-def _citations(message: _Message) -> Iterator[Citation]:
-    for annotation in message.annotations or ():
+def citations_of(annotations: Sequence[Annotation]) -> Iterator[Citation]:
+    """Yield the sources with a URL."""
+    for annotation in annotations:
         if (cited := annotation.url_citation) is not None and cited.url:
             yield Citation(cited.url, cited.title or "")
 

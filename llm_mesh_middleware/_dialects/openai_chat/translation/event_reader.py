@@ -2,6 +2,7 @@
 
 chunk ─► error? ──► Failed, and nothing after it
       ├► reasoning, content, refusal ──► their deltas; an empty one is nothing
+      ├► annotations with a URL ──► CitationDelta, after the text
       ├► images ──► each is whole; audio ──► its transcript is text, the sound is Lost
       ├► tool_calls[i] ──► ToolStart once id and name are known, then ToolArguments
       ├► finish_reason ──► kept: usage may follow, and several servers repeat it
@@ -14,6 +15,7 @@ from __future__ import annotations
 import msgspec
 
 from ...._core.conversation.answer import (
+    CitationDelta,
     Delta,
     End,
     Failed,
@@ -35,7 +37,7 @@ from ...translation.events import ServerSentReader
 from ...translation.faults import fault_of
 from ..facts import DONE
 from ..usage import ChatUsage, Groq
-from .answers import AUDIO, Logprobs, finish_of, tokens_of
+from .answers import AUDIO, Annotation, Logprobs, citations_of, finish_of, tokens_of
 from .calls import CallPiece, OpenCall, OpenCalls
 from .media import AudioMember, read_images
 from .text_members import TextMembers
@@ -45,6 +47,7 @@ __all__ = ["event_reader"]
 
 class _Delta(TextMembers, gc=False):
     tool_calls: list[CallPiece] | None = None
+    annotations: list[Annotation] | None = None
 
 
 class _Choice(msgspec.Struct, gc=False):
@@ -122,6 +125,8 @@ class _ChunkReader:
             content = delta.content
             if text := content if content.__class__ is str else delta.text:
                 deltas.append(TextDelta(text))
+            if delta.annotations:
+                deltas += map(CitationDelta, citations_of(delta.annotations))
             if delta.refusal:
                 deltas.append(RefusalDelta(delta.refusal))
             if delta.images or content.__class__ is list:

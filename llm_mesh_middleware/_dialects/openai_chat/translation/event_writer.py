@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -53,7 +53,9 @@ class ChunkWriter:
         # The key of a custom call -> whether its text is the input itself, and the text so far.
         self._custom: dict[int, tuple[bool, list[str]]] = {}
         self._thoughts: list[str] = []
-        self._images = 0
+        # The items so far of each list. OpenAI's SDK joins the lists of deltas by `index`, which
+        # the first item can do without: gateways have it on images only.
+        self._items = dict.fromkeys(("images", "annotations", "thinking_blocks"), 0)
         self._finish: Finish | None = None
         self._usage: Usage | None = None
         self._is_over = False
@@ -98,10 +100,9 @@ class ChunkWriter:
                     details = {"url": citation.url, "title": citation.title}
                     details |= {"start_index": 0, "end_index": 0}  # type: ignore[dict-item]
                     note = {"type": "url_citation", "url_citation": details}
-                    out.append(self._chunk({"annotations": [note]}))
+                    out.append(self._item("annotations", note))
             case Image():
-                out.append(self._chunk({"images": image_members((delta,), self._images)}))
-                self._images += 1
+                out.append(self._item("images", *image_members((delta,))))
             case Start():
                 self._begin(delta)
                 self._usage = delta.usage or self._usage
@@ -137,6 +138,12 @@ class ChunkWriter:
             _encode(reason),
         )
 
+    def _item(self, name: str, item: Mapping[str, Any]) -> bytes:
+        """Return the chunk with the next item of a list."""
+        index = self._items[name]
+        self._items[name] += 1
+        return self._chunk({name: [{**item, "index": index} if index else item]})
+
     def _logprobs(self, tokens: tuple[TokenLogprob, ...]) -> bytes:
         choice = {"index": 0, "delta": {}, "logprobs": logprobs_object(tokens)}
         choices = _encode([choice | {"finish_reason": None}])
@@ -164,7 +171,7 @@ class ChunkWriter:
         self._thoughts.clear()
         block = thinking_block(Reasoning(text, end.proof, end.is_redacted))
         if block is not None:
-            out.append(self._chunk({"thinking_blocks": [block]}))
+            out.append(self._item("thinking_blocks", block))
 
     def _end(self, out: list[bytes]) -> None:
         self._is_over = True

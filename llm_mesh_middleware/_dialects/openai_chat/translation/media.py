@@ -91,15 +91,12 @@ def read_images(members: Iterable[ImageMember]) -> Iterator[Image]:
         yield image
 
 
-def image_members(images: Iterable[Image], first: int = 0) -> list[dict[str, Any]]:
-    """Return images as items of `images`, numbered from `first`; a file's id has no place there.
-
-    OpenAI's SDK joins the lists of a stream's deltas by `index`.
-    """
+def image_members(images: Iterable[Image]) -> list[dict[str, Any]]:
+    """Return images as items of `images`, numbered as LiteLLM does."""
     return [
         {"type": "image_url", "index": index, "image_url": {"url": _url_of(image)}}
         | ({} if image.proof is None else {"extra_content": google_content(image.proof)})
-        for index, image in enumerate(images, first)
+        for index, image in enumerate(images)
     ]
 
 
