@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from .._core.private import PerCall
 from .._engine.tasks.interrupt import Interrupt
-from .._engine.tasks.prompt import within
+from .._engine.tasks.prompt import begun, within
 from ..exceptions import AnswerableError, ClientDisconnected, ServerShutdown
 from ..inbound import Addressed, AsyncDelivery, ClientRequest, Inbound, Reply
 
@@ -111,8 +111,10 @@ class Responder(PerCall):
         try:
             if delivery.reply.is_stream:
                 await self._stream(delivery, interrupt)
-            elif (waiting := client.whole(delivery.reply)) is not None:
-                await within(self._inbound.idle_s, waiting)
+            elif (rest := client.whole(delivery.reply)) is not None:
+                rest = begun(self._inbound.idle_s, rest)
+                if rest is not None:
+                    await rest
         finally:
             interrupt.disarm()  # a client that leaves after its reply must not leave an open
             # connection
@@ -124,8 +126,10 @@ class Responder(PerCall):
             await self._put(self._client.start(delivery.reply))
             has_started = True
             while data := await delivery.read():
-                if (waiting := write(data)) is not None:
-                    await within(limit_s, waiting)
+                if (rest := write(data)) is not None:
+                    rest = begun(limit_s, rest)
+                    if rest is not None:
+                        await rest
             await self._put(self._client.end(b""))
         except asyncio.CancelledError:
             if isinstance(interrupt.error, ClientDisconnected) or not has_started:

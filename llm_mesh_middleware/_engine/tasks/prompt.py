@@ -7,7 +7,7 @@ import types
 from collections.abc import Awaitable, Generator
 from typing import Any, TypeVar
 
-__all__ = ["within"]
+__all__ = ["begun", "within"]
 
 Result = TypeVar("Result")
 
@@ -24,6 +24,23 @@ async def within(seconds: float, awaitable: Awaitable[Result]) -> Result:
     except StopIteration as stop:
         result: Result = stop.value
         return result
+    return await _rest(seconds, steps, awaited)
+
+
+def begun(seconds: float, awaitable: Awaitable[None]) -> Awaitable[None] | None:
+    """Begin to await it; return what awaits the rest within `seconds`, None if there is none.
+
+    What never waits so takes no coroutine more.
+    """
+    steps = awaitable.__await__()
+    try:
+        awaited = next(steps)
+    except StopIteration:
+        return None
+    return _rest(seconds, steps, awaited)
+
+
+async def _rest(seconds: float, steps: Generator[Any, Any, Result], awaited: object) -> Result:
     async with asyncio.timeout(seconds):
         return await _go_on(steps, awaited)
 
