@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
+import traceback
 from collections.abc import Iterator
 from typing import Any
 
@@ -100,6 +102,9 @@ async def test_while_the_server_is_away_each_limit_does_as_configured(
         ("unix:///run/redis.sock", True),
         ("http://:hunter2@h", False),
         ("redis", False),
+        ("redis://:hunter2/@h", False),
+        ("redis://h:port", False),
+        ("redis://h:99999", False),
     ],
 )
 def test_the_url_of_a_store(url: str, is_right: bool) -> None:
@@ -108,5 +113,13 @@ def test_the_url_of_a_store(url: str, is_right: bool) -> None:
         return
     with pytest.raises(ConfigError) as raised:
         load_settings(store=url)
-    assert "LLM_MESH_STORE: must be memory: or a URL" in str(raised.value)
+    assert re.match("LLM_MESH_STORE: must (be memory: or a URL|have a port)", str(raised.value))
     assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize("query", ["colour=red", "socket_timeout=soon"])
+def test_a_url_that_redis_refuses_ends_the_start(query: str) -> None:
+    settings = load_settings(store=f"redis://:hunter2@h:6379/0?{query}")
+    with pytest.raises(ConfigError, match="LLM_MESH_STORE: cannot be read by redis-py") as raised:
+        Mesh([], settings=settings)
+    assert "hunter2" not in "".join(traceback.format_exception(raised.value))

@@ -39,35 +39,38 @@ def open_store(url: str, *, timeout_s: float, prefix: str) -> Store:
     """Return the store of limits, without connecting yet.
 
     Raises:
-        ConfigError: the library for it is not installed.
+        ConfigError: the library for it is not installed, or refuses the URL.
     """
     if url == "memory:":
         return MemoryStore()
-    with _needing_redis("LLM_MESH_STORE"):
+    with _opening("LLM_MESH_STORE"):
         from .redis_store import RedisStore  # takes 0.2 s
-    return RedisStore(url, timeout_s=timeout_s, prefix=prefix)
+
+        return RedisStore(url, timeout_s=timeout_s, prefix=prefix)
 
 
 def open_cache(url: str, *, timeout_s: float, prefix: str) -> CacheStore:
     """Return the store of cached responses, as `open_store`."""
     if url == "memory:":
         return MemoryCache()
-    with _needing_redis("LLM_MESH_CACHE_STORE"):
+    with _opening("LLM_MESH_CACHE_STORE"):
         from .redis_store import RedisCache
-    return RedisCache(url, timeout_s=timeout_s, prefix=prefix)
+
+        return RedisCache(url, timeout_s=timeout_s, prefix=prefix)
 
 
 def open_responses(url: str, *, timeout_s: float, prefix: str) -> CacheStore | None:
     """Return the store of responses' providers; None if each process has its own."""
     if url == "memory:":
         return None
-    with _needing_redis("LLM_MESH_STORE"):
+    with _opening("LLM_MESH_STORE"):
         from .redis_store import RedisCache
-    return RedisCache(url, timeout_s=timeout_s, prefix=prefix, kind="response")
+
+        return RedisCache(url, timeout_s=timeout_s, prefix=prefix, kind="response")
 
 
 @contextmanager
-def _needing_redis(setting: str) -> Iterator[None]:
+def _opening(setting: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as exc:
@@ -75,3 +78,5 @@ def _needing_redis(setting: str) -> Iterator[None]:
             raise
         message = "redis is missing: install llm-mesh-middleware[redis]"
         raise ConfigError([Problem(setting, 0, 0, "", message)]) from None
+    except ValueError as exc:
+        raise ConfigError([Problem(setting, 0, 0, "", str(exc))]) from None

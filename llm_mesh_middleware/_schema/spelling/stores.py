@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, SecretStr
 
@@ -13,11 +14,19 @@ _STORE = re.compile(r"memory:|(?:rediss?(?:\+cluster)?|unix)://[^\s]+")
 
 
 def _check_store(url: SecretStr) -> SecretStr:
-    if not _STORE.fullmatch(url.get_secret_value()):
+    text = url.get_secret_value()
+    if not _STORE.fullmatch(text):
         raise ValueError(
             "must be memory: or a URL such as redis://host:6379/0, with rediss:// for TLS and"
             " redis+cluster:// for a cluster"
         )
+    try:
+        _ = urlsplit(text).port
+    except ValueError:  # its message repeats a part of the URL
+        raise ValueError(
+            "must have a port from 0 to 65535 behind the last colon; in a password, / and # are"
+            " written %2F and %23"
+        ) from None
     return url
 
 

@@ -27,10 +27,18 @@ class Address(NamedTuple):
 
     @classmethod
     def of(cls, url: str, timeout_s: float) -> Address:
-        """Read a URL of the settings."""
+        """Read a URL of the settings.
+
+        Raises:
+            ValueError: Redis's library refuses it; the message repeats nothing of it.
+        """
         parts = urlsplit(url)
         scheme, _, rest = parts.scheme.partition("+")
         plain = urlunsplit(parts._replace(scheme=scheme)) if rest else url
+        try:  # without this, each request would fail
+            redis.ConnectionPool.from_url(plain).make_connection()
+        except (TypeError, ValueError):
+            raise ValueError("cannot be read by redis-py: check its path and its query") from None
         return cls(plain, rest == "cluster", timeout_s)
 
     def client(self) -> Any:
