@@ -101,6 +101,10 @@ def ask(
     Raises:
         ValueError: an option is malformed; the message repeats no value but a file's name.
     """
+    if "/" in host:
+        raise ValueError("a host is written without http:// and without a path; --path has that")
+    if not path.startswith("/"):
+        raise ValueError("a path begins with /")
     try:
         body = read_body(data)
     except OSError as exc:

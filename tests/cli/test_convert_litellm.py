@@ -20,6 +20,7 @@ from tests.canaries import canary, leaks
 from tests.cli.litellm_routers import ROUTERS
 from tests.cli.litellm_shapes import Shape
 from tests.cli.litellm_vendors import VENDORS
+from tests.rows import rows
 
 
 class Everything(dict[str, str]):
@@ -166,6 +167,13 @@ def test_the_virtual_host_can_be_chosen(tmp_path: Path) -> None:
     mesh = Mesh(str(tmp_path / "mesh.yaml"), environ=Everything())
 
     assert mesh.find(b"proxy.example") is not None
+
+
+@rows("host", ["two words", "proxy.example:80", "http://proxy.example", ""])
+def test_a_virtual_host_that_a_manifest_cannot_have_is_refused(tmp_path: Path, host: str) -> None:
+    result = convert(tmp_path, VENDORS[0].config, "--host", host)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--host: must" in result.stderr
 
 
 @pytest.mark.parametrize("address", ["localhost", "127.0.0.1", "[::1]", "host.docker.internal"])

@@ -153,6 +153,8 @@ def test_the_body_may_come_from_a_file_or_standard_input(tmp_path: Path, spellin
         (("--host", DASHSCOPE, "-H", "x: 中"), "latin-1"),
         (("--host", DASHSCOPE, "--attribute", "plan"), "'name=value'"),
         (("--host", DASHSCOPE, "-d", "@/nowhere/body.json"), "No such file"),
+        (("--host", f"http://{DASHSCOPE}/v1"), "without http://"),
+        (("--host", DASHSCOPE, "--path", "v1/models"), "a path begins with /"),
     ],
 )
 def test_a_wrong_command_line_ends_with_2(arguments: tuple[str, ...], told: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -13,7 +14,9 @@ from typing import Any
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
+from llm_mesh_middleware.cli.main import main
 from tests.processes import ROOT
 
 pytestmark = pytest.mark.slow
@@ -31,6 +34,15 @@ def demo(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
         assert found is not None
         yield process, found[0].decode()
         process.kill()
+
+
+def test_a_port_that_is_taken_is_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        options = ["demo", "--view", "--port", str(port)]
+        result = CliRunner().invoke(main, options)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: cannot show the view on 127.0.0.1 port {port}: ")
 
 
 def test_keys_break_a_provider_and_heal_it(

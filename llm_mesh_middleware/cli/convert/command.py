@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import yaml
 
+from ..._schema.values import check_host
 from .litellm import convert
 from .places import line_of
 
@@ -17,6 +18,10 @@ __all__ = ["report"]
 
 def report(file: Path, host: str) -> int:
     """Print the manifests of a LiteLLM configuration; return 0 if there are any, else 1."""
+    try:
+        host = check_host(host)
+    except ValueError as exc:
+        raise click.BadParameter(str(exc), param_hint="--host") from None
     try:
         text = file.read_text("utf-8")
         config, root = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)

@@ -16,6 +16,7 @@ from ...mesh import Mesh
 from ...settings import MeshSettings
 from ...view import MeshView
 from ..serving.background import serving
+from ..serving.binding import bind
 from .keys import read_keys
 from .scene import Condition, DemoProvider
 from .surroundings import demo_authority
@@ -39,6 +40,7 @@ _FORGET_AFTER = 500
 
 def run(port: int) -> int:
     """Run until the key x, the end of the input or Ctrl+C; the view listens at `port`."""
+    bind("127.0.0.1", port, "show the view on").close()  # to report a failure before all else
     with ExitStack() as stack:
         ca, ca_file = stack.enter_context(demo_authority())
         keys = {variable: f"demo-{secrets.token_hex(12)}" for _, variable, _ in _PROVIDERS}
