@@ -33,7 +33,7 @@ from .records.access_log import access_logger, clean
 from .records.access_record import access_record
 from .records.direct import direct_handler
 from .sinks import Sinks
-from .spans.attempts import Attempts
+from .spans.attempts import Attempt
 from .spans.call_attributes import end_attributes, start_attributes
 from .spans.call_kinds import CallKind
 from .spans.propagation import (
@@ -82,7 +82,7 @@ class CallObservation(Observation):
         self._server = None
         if sinks.server_spans is not None and request.is_inbound and not has_parent:
             self._server = sinks.server_spans.begin(request, context)
-        self._attempts = Attempts(sinks.tracer, sinks.attempt_spans, sinks.has_http_spans)
+        self._made: dict[int, Attempt] = {}
         sinks.metrics.active.begin(id(self))
 
     def understood(self, request: ClientRequest) -> None:
@@ -110,7 +110,7 @@ class CallObservation(Observation):
                 self._failure = self._failure or failure
         parent, headers, scope = self._parent, request.headers, sinks.client_scope
         try:
-            parent = self._attempts.begin(request, parent)
+            parent = sinks.attempt_spans.begin(self._made, request, parent)
             headers = with_trace(headers, parent)
         except Exception as failure:  # as above, or the application's propagator
             self._failure = self._failure or failure
@@ -120,23 +120,23 @@ class CallObservation(Observation):
         return replace(request, headers=headers, scope=scope.around(context))
 
     def answered(self, attempt: int, answer: ResponseHead | Failure) -> None:
+        found = self._made.get(attempt)
+        if found is None:
+            return
         try:
-            ended = self._attempts.end(attempt, answer)
+            found.end(answer)
         except Exception as failure:  # a span processor of the application
             self._failure = self._failure or failure
-            return
-        if ended is None:
-            return
-        progress, request = self._progress, ended.request
+        progress, request = self._progress, found.request
         progress.last = request
         if isinstance(answer, ResponseHead):
             progress.heads[attempt] = answer
-        if ended.failure is not None:
-            self._sinks.metrics.attempts.add(1, attempt_labels(request.provider, ended.failure))
+        if found.failure is not None:
+            self._sinks.metrics.attempts.add(1, attempt_labels(request.provider, found.failure))
 
     def replying(self, *, attempt: int, is_stream: bool) -> None:
-        progress = self._progress
-        progress.last = self._attempts.request(attempt)
+        progress, found = self._progress, self._made.get(attempt)
+        progress.last = None if found is None else found.request
         progress.is_stream = is_stream
         if is_stream:
             progress.first_chunk_at = time.perf_counter()
@@ -199,11 +199,14 @@ class CallObservation(Observation):
     def _end_attempts(self, ending: Ending) -> None:
         metrics, last = self._sinks.metrics, self._progress.last
         metrics.active.end(id(self))
-        for attempt in self._attempts.close():
-            request, failed = attempt.request, _UNUSABLE if attempt.was_replaced else None
-            if request is last and ending.error_type is not None:
-                failed = ending.failure_of_provider  # a stream may break off after its head
-            metrics.attempts.add(1, attempt_labels(request.provider, failed))
+        for attempt in self._made.values():
+            if attempt.ended_ns is None:
+                attempt.drop()
+            elif attempt.failure is None:
+                request, failed = attempt.request, _UNUSABLE if attempt.was_replaced else None
+                if request is last and ending.error_type is not None:
+                    failed = ending.failure_of_provider  # a stream may break off after its head
+                metrics.attempts.add(1, attempt_labels(request.provider, failed))
 
     def _end_span(self, ending: Ending) -> None:
         if self._span is None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import msgspec
 from opentelemetry.trace import Tracer
 
@@ -11,7 +9,7 @@ from .metrics.instruments import MeshMetrics
 from .metrics.limited_names import FieldNames, ModelNames
 from .records.content import ContentCapture
 from .records.events import Events
-from .spans.attempts import SpanMode
+from .spans.attempts import AttemptSpans
 from .spans.call_kinds import CallKinds
 from .spans.scope import ClientScope
 from .spans.server import ServerSpans
@@ -22,14 +20,12 @@ __all__ = ["Sinks"]
 class Sinks(msgspec.Struct, frozen=True):
     """Made once per mesh. Without an SDK these are the API's no-op implementation.
 
-    `cost_attributes` are the attributes of a call that label its costs. `has_http_spans` returns
-    whether the HTTP client makes a span per attempt, in which case the mesh makes none.
+    `cost_attributes` are the attributes of a call that label its costs.
     """
 
     tracer: Tracer
     server_spans: ServerSpans | None
-    attempt_spans: SpanMode
-    has_http_spans: Callable[[], bool]
+    attempt_spans: AttemptSpans
     client_scope: ClientScope
     metrics: MeshMetrics
     models: ModelNames

@@ -24,7 +24,7 @@ from .records.access_log import access_logger
 from .records.content import ContentCapture, Redact, capture_targets, is_details_event_enabled
 from .records.events import Events
 from .sinks import Sinks
-from .spans.attempts import SpanMode
+from .spans.attempts import AttemptSpans, SpanMode
 from .spans.call_kinds import CallKinds
 from .spans.scope import ClientScope
 from .spans.server import ServerSpans
@@ -70,13 +70,13 @@ class Telemetry:
         self.metrics.ejections.watch(self)
         self.metrics.policies.watch(self)
         tracer = _tracer(version, tracer_provider, has_spans=has_spans)
+        span_mode: SpanMode = attempt_spans if has_spans else "never"
         models = ModelNames(known_models)
         logger = _logs.get_logger(SCOPE, version, logger_provider)
         self._sinks = Sinks(
             tracer=tracer,
             server_spans=ServerSpans(tracer, self.metrics) if has_server_spans else None,
-            attempt_spans=attempt_spans if has_spans else "never",
-            has_http_spans=has_http_spans,
+            attempt_spans=AttemptSpans(tracer, span_mode, has_http_spans),
             client_scope=ClientScope(suppresses_http_spans=is_quiet, is_needed=needs_context),
             metrics=self.metrics,
             models=models,

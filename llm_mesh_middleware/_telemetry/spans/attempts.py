@@ -14,7 +14,7 @@ from .. import semconv
 from .propagation import LazyContext
 from .request_attributes import AttributeValue
 
-__all__ = ["Attempt", "Attempts", "SpanMode"]
+__all__ = ["Attempt", "AttemptSpans", "SpanMode"]
 
 SpanMode = Literal["on_retry", "always", "never"]
 
@@ -36,8 +36,24 @@ class Attempt(msgspec.Struct):
     ended_ns: int | None = None
     was_replaced: bool = False
 
+    def end(self, answer: ResponseHead | Failure) -> None:
+        """End the attempt, which has a response head or has failed."""
+        self.ended_ns = time.time_ns()
+        if isinstance(answer, Failure):
+            self.failure = answer.error.code
+        else:
+            self.status = status = answer.status
+            self.failure = str(status) if status >= 400 else None
+        if self.span is not None:
+            _finish(self.span, self)
 
-class Attempts:
+    def drop(self) -> None:
+        """End the span of an attempt without a response, such as that of a cancelled call."""
+        if self.span is not None:
+            self.span.end()
+
+
+class AttemptSpans:
     """One CLIENT span per attempt: always, never, or only for calls with more than one attempt.
 
     The first attempt cannot know whether a second will follow. Hence its times are kept, and its
@@ -49,11 +65,15 @@ class Attempts:
         self._tracer = tracer
         self._mode = mode
         self._has_others = has_others
-        self._made: dict[int, Attempt] = {}
 
-    def begin(self, request: UpstreamRequest, parent: LazyContext) -> LazyContext:
-        """Begin an attempt below `parent`, and return the context that its request carries."""
-        made, mode = self._made, self._mode
+    def begin(
+        self, made: dict[int, Attempt], request: UpstreamRequest, parent: LazyContext
+    ) -> LazyContext:
+        """Begin an attempt below `parent`, and return the context that its request carries.
+
+        `made` are the attempts of the call so far, and gets the new one.
+        """
+        mode = self._mode
         for earlier in made.values():
             earlier.was_replaced = earlier.ended_ns is not None
         attempt = made[request.attempt] = Attempt(request, time.time_ns())
@@ -63,39 +83,6 @@ class Attempts:
             if each.span is None:
                 self._start(each, parent)
         return parent if attempt.span is None else LazyContext(parent.context, attempt.span)
-
-    def end(self, number: int, answer: ResponseHead | Failure) -> Attempt | None:
-        """End an attempt that has a response head or failed, and return it."""
-        attempt = self._made.get(number)
-        if attempt is not None:
-            attempt.ended_ns = time.time_ns()
-            if isinstance(answer, Failure):
-                attempt.failure = answer.error.code
-            else:
-                attempt.status = status = answer.status
-                attempt.failure = str(status) if status >= 400 else None
-            if attempt.span is not None:
-                _finish(attempt.span, attempt)
-        return attempt
-
-    def request(self, number: int) -> UpstreamRequest | None:
-        """Return the request of an attempt."""
-        attempt = self._made.get(number)
-        return attempt.request if attempt is not None else None
-
-    def close(self) -> list[Attempt]:
-        """Return the attempts that began with a success.
-
-        End the spans of attempts without a response, such as those of a cancelled call.
-        """
-        found = []
-        for attempt in self._made.values():
-            if attempt.ended_ns is None:
-                if attempt.span is not None:
-                    attempt.span.end()
-            elif attempt.failure is None:
-                found.append(attempt)
-        return found
 
     def _start(self, attempt: Attempt, parent: LazyContext) -> None:
         request = attempt.request
