@@ -123,6 +123,10 @@ def uses(index: int, name: str, *pieces: str, **input: Any) -> list[Any]:
     return block(index, use(f"id{index}", name, input), *deltas)
 
 
+REFUSED = {
+    "stop_reason": "refusal",
+    "stop_details": {"type": "refusal", "category": "bio", "explanation": "No."},
+}
 MESSAGES: dict[str, tuple[list[Any], Read | str]] = {
     "every kind of block, twice": (
         [
@@ -152,6 +156,14 @@ MESSAGES: dict[str, tuple[list[Any], Read | str]] = {
     "no counts at the end": (
         [start(), *block(0, text("a")), {**end()[0], "usage": None}, end()[1]],
         Read("a", usage=(6, 1)),
+    ),
+    "a refusal that is explained": (
+        [
+            *(start(), *block(0, text(""), *words("a"))),
+            {"type": "message_delta", "delta": REFUSED, "usage": {"output_tokens": 7}},
+            {"type": "message_stop"},
+        ],
+        Read("aNo.", finish="content_filter", usage=(6, 7)),
     ),
     "an end without a reason": ([start(), *block(0, text("a")), end()[1]], CUT_SHORT),
     "an error in a block": (
@@ -223,6 +235,17 @@ GEMINI: dict[str, tuple[list[Any], Read | str]] = {
     "a blocked prompt": (
         [{"promptFeedback": {"blockReason": "SAFETY"}}],
         Read(finish="content_filter"),
+    ),
+    "a refusal that is explained": (
+        [
+            content({"text": "a"}),
+            {"candidates": [{"finishReason": "SAFETY", "finishMessage": "No."}]},
+        ],
+        Read("aNo.", finish="content_filter"),
+    ),
+    "a blocked prompt, explained": (
+        [{"promptFeedback": {"blockReason": "SAFETY", "blockReasonMessage": "No."}}],
+        Read("No.", finish="content_filter"),
     ),
     "a malformed call after a text": (
         [content({"text": "a"}), {"candidates": [{"finishReason": "MALFORMED_FUNCTION_CALL"}]}],

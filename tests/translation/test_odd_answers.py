@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from llm_mesh_middleware._core.conversation.writing import Stamp
 from llm_mesh_middleware.testing import Answer
 from tests.clouds.bench import bench
 from tests.rows import rows
-from tests.translation.dialect_table import PROVIDERS
+from tests.translation.dialect_table import DIALECTS, PROVIDERS
 from tests.translation.matrix.sdks import SDKS
 from tests.translation.spoken.rows import Part
 
+STAMP = Stamp(1, "token", "m")
 SAID = {name: provider.write(Part()) for name, provider in PROVIDERS.items()}
 CALLED = {
     name: provider.write(Part("", calls=(("a", "look", {"at": "it"}),), finish="tool_calls"))
@@ -61,3 +64,36 @@ def test_null_stands_for_no_arguments(name: str) -> None:
     with bench(PROVIDERS[name].config) as made:
         made.answer(Answer(body=with_null(CALLED[name])))
         assert sdk.ask(made, streams=False).calls == (("look", {}),)
+
+
+EXPLAINED: dict[str, dict[str, Any]] = {
+    "messages": SAID["messages"]
+    | {
+        "content": [],
+        "stop_reason": "refusal",
+        "stop_details": {"type": "refusal", "category": None, "explanation": "No."},
+    },
+    "gemini": {"promptFeedback": {"blockReason": "OTHER", "blockReasonMessage": "No."}},
+    "gemini's candidate": first(
+        SAID["gemini"], "candidates", content={}, finishReason="SPII", finishMessage="No."
+    ),
+}
+
+
+@rows("name", EXPLAINED)
+def test_a_refusal_is_told_with_its_explanation(name: str) -> None:
+    side = DIALECTS[name.partition("'")[0]].side
+    answer = side.read_answer(json.dumps(EXPLAINED[name]).encode(), STAMP)
+    assert answer.finish == "refused"
+    chat = DIALECTS["chat"]
+    body = chat.side.write_answer(answer, chat.side.read_request(chat.request), STAMP)
+    message = json.loads(body)["choices"][0]["message"]
+    assert (message["content"], message["refusal"]) == (None, "No.")
+
+
+@rows("client, provider", [("chat", "responses"), ("responses", "chat")])
+def test_openais_dialects_share_the_names_of_service_tiers(client: str, provider: str) -> None:
+    given = json.dumps(SAID[provider] | {"service_tier": "flex"}).encode()
+    answer, speaks = DIALECTS[provider].side.read_answer(given, STAMP), DIALECTS[client]
+    body = speaks.side.write_answer(answer, speaks.side.read_request(speaks.request), STAMP)
+    assert json.loads(body)["service_tier"] == "flex"

@@ -33,6 +33,7 @@ from ..usage import MessageUsage
 
 __all__ = [
     "FINISHES",
+    "StopDetails",
     "has_image",
     "lost_name",
     "read_answer",
@@ -90,6 +91,12 @@ class _Block(msgspec.Struct):
     citations: list[_CitationMember] | None = None
 
 
+class StopDetails(msgspec.Struct, gc=False):
+    """Why the model has refused to answer."""
+
+    explanation: str | None = None
+
+
 class _Message(msgspec.Struct):
     id: str | None = None
     type: str | None = None
@@ -97,6 +104,7 @@ class _Message(msgspec.Struct):
     content: list[_Block] | None = None
     stop_reason: str | None = None
     stop_sequence: str | None = None
+    stop_details: StopDetails | None = None
     usage: MessageUsage | None = None
 
 
@@ -135,6 +143,8 @@ def read_answer(body: bytes, stamp: Stamp) -> Answer:
         raise UpstreamProtocolError("answered without a message")
     lost: dict[str, None] = {}
     parts = tuple(_parts(message.content, stamp, lost))
+    if message.stop_details is not None and message.stop_details.explanation:
+        parts = (*parts, Refusal(message.stop_details.explanation))
     finish = FINISHES.get(message.stop_reason, "stop") if message.stop_reason else None
     return Answer(
         id=message.id or "",

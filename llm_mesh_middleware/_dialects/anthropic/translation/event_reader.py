@@ -2,7 +2,7 @@
 
 message_start ──► Start, with the usage of the input
 content_block_start / _delta / _stop ──► the deltas of that block; its index is a call's key
-message_delta ──► the usage is updated; its stop_reason is kept
+message_delta ──► the usage is updated; its stop_reason is kept; what explains it is a refusal
 message_stop, or the end of the bytes after a stop_reason ──► Finish, End
 ping, and unknown events ──► nothing; unknown blocks ──► Lost
 error ──► Failed, and nothing after it
@@ -21,6 +21,7 @@ from ...._core.conversation.answer import (
     Lost,
     ReasoningDelta,
     ReasoningEnd,
+    RefusalDelta,
     Start,
     TextDelta,
     ToolArguments,
@@ -35,7 +36,7 @@ from ...translation.events import ServerSentReader
 from ...translation.faults import fault_of
 from ...translation.proofs import ANTHROPIC, own_proof
 from ..usage import MessageUsage
-from .answers import FINISHES, lost_name
+from .answers import FINISHES, StopDetails, lost_name
 
 __all__ = ["event_reader"]
 
@@ -72,6 +73,7 @@ class _Delta(msgspec.Struct, gc=False):
     citation: _Citation | None = None
     stop_reason: str | None = None
     stop_sequence: str | None = None
+    stop_details: StopDetails | None = None
 
 
 class _Event(msgspec.Struct, gc=False):
@@ -196,6 +198,9 @@ class MessageEventReader:
         if event.delta is not None and event.delta.stop_reason:
             self._reason = event.delta.stop_reason
             self._sequence = event.delta.stop_sequence
+            details = event.delta.stop_details
+            if details is not None and details.explanation:
+                deltas.append(RefusalDelta(details.explanation))
 
 
 def event_reader(stamp: Stamp) -> ServerSentReader:

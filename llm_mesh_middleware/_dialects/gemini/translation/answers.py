@@ -124,6 +124,8 @@ def read_answer(body: bytes, stamp: Stamp) -> Answer:
         if response.prompt_feedback is None or not response.prompt_feedback.block_reason:
             raise UpstreamProtocolError("answered without a candidate")
         answer.finish = "refused"
+        if response.prompt_feedback.block_reason_message:
+            answer.parts = (Refusal(response.prompt_feedback.block_reason_message),)
         return answer
     lost: dict[str, None] = {}
     first, *others = (
@@ -146,10 +148,12 @@ def _read_candidate(
     parts = tuple(_parts(given, stamp, index * _MOST_PARTS, lost))
     if candidate.has_sources:
         parts = _cited(parts, tuple(candidate.sources().values()))
-    has_calls = ToolCall in map(type, parts)
+    finish = finish_of(candidate.finish_reason, has_calls=ToolCall in map(type, parts))
+    if finish == "refused" and candidate.finish_message:
+        parts = (*parts, Refusal(candidate.finish_message))
     return Alternative(
         parts=parts,
-        finish=finish_of(candidate.finish_reason, has_calls=has_calls),
+        finish=finish,
         logprobs=read_tokens(candidate.logprobs_result),
     )
 

@@ -21,6 +21,7 @@ from ...._core.conversation.answer import (
     Lost,
     ReasoningDelta,
     ReasoningEnd,
+    RefusalDelta,
     Start,
     TextDelta,
     ToolArguments,
@@ -83,11 +84,15 @@ class GeminiEventReader:
             if candidate.has_sources:
                 self._cite(candidate, deltas)
             if candidate.finish_reason:
-                finish_of(candidate.finish_reason, has_calls=False)  # malformed output fails
+                finish = finish_of(candidate.finish_reason, has_calls=False)  # malformed: it fails
                 self._reason = candidate.finish_reason
+                if finish == "refused" and candidate.finish_message:
+                    deltas.append(RefusalDelta(candidate.finish_message))
         feedback = event.prompt_feedback
         if feedback is not None and feedback.block_reason and self._reason is None:
             self._reason = "SAFETY"
+            if feedback.block_reason_message:
+                deltas.append(RefusalDelta(feedback.block_reason_message))
         if usage is not None:
             deltas.append(usage)
 

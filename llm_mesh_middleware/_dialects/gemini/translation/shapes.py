@@ -105,6 +105,7 @@ class Candidate(msgspec.Struct, rename="camel", gc=False):
 
     content: Content | None = None
     finish_reason: str | None = None
+    finish_message: str | None = None
     logprobs_result: LogprobsResult | None = None
     citation_metadata: CitationMetadata | None = None
     grounding_metadata: GroundingMetadata | None = None
@@ -126,6 +127,7 @@ class Feedback(msgspec.Struct, rename="camel", gc=False):
     """The refusal of a prompt."""
 
     block_reason: str | None = None
+    block_reason_message: str | None = None
 
 
 class Response(msgspec.Struct, rename="camel", gc=False):

@@ -210,6 +210,8 @@ def write_answer(answer: Answer, conversation: Conversation, stamp: Stamp) -> by
         "model": answer.model or stamp.model,
         "choices": choices,
     }
+    if answer.service_tier is not None:
+        completion["service_tier"] = answer.service_tier
     if answer.usage is not None:
         completion["usage"] = write_usage(answer.usage)
     return msgspec.json.encode(completion)

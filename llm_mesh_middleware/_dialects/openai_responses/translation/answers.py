@@ -276,6 +276,8 @@ def write_answer(answer: Answer, conversation: Conversation, stamp: Stamp) -> by
         finish=answer.finish or "stop",
         usage=answer.usage,
     )
+    if answer.service_tier is not None:
+        response["service_tier"] = answer.service_tier
     return msgspec.json.encode(response)
 
 
