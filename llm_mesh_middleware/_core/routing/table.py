@@ -73,8 +73,8 @@ class RouteRule(msgspec.Struct, frozen=True):
         is_alone = len(self.policies) == 1 and not (
             self.mirrors or self.backends.has_picker or is_admitted
         )
-        if is_alone and hasattr(self.policies[0], "admit"):
-            force_setattr(self, "gate", self.policies[0])
+        is_gate = is_alone and hasattr(self.policies[0], "admit")
+        force_setattr(self, "gate", self.policies[0] if is_gate else None)
 
     @property
     def upstreams(self) -> Iterator[Upstream]:
