@@ -47,7 +47,8 @@ def setup_telemetry(*, service_name: str = "llm-mesh") -> Callable[[], None]:
         even if a collector hangs. Call it before the process ends; a second call does nothing.
 
     Raises:
-        RuntimeError: a configured exporter is not installed, or cannot start.
+        RuntimeError: a configured exporter is not installed or cannot start, or a variable has a
+            value that the SDK cannot use.
     """
     if _providers() or not _wants_export(os.environ):
         return _nothing
@@ -66,6 +67,10 @@ def setup_telemetry(*, service_name: str = "llm-mesh") -> Callable[[], None]:
     except OSError as exc:
         hint = "change OTEL_EXPORTER_PROMETHEUS_HOST or OTEL_EXPORTER_PROMETHEUS_PORT"
         raise RuntimeError(f"the Prometheus endpoint cannot listen: {exc}; {hint}") from exc
+    except Exception as exc:  # exporters have errors of their own for values that they cannot use
+        raise RuntimeError(
+            f"telemetry cannot be set up: {exc}; correct the OTEL_* variables"
+        ) from exc
     from .owned.adoption import adopt
 
     adopt(is_from_environ=True)

@@ -88,6 +88,26 @@ def test_what_is_not_installed_ends_the_command_with_a_sentence(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon", "'soon'"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "zip", "zip"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "0", "max_queue_size"),
+    ],
+)
+def test_a_value_that_the_sdk_cannot_use_ends_the_command_with_a_sentence(
+    variable: str, value: str, said: str
+) -> None:
+    start = "from llm_mesh_middleware.cli.serve import create_app; create_app()"
+    done = run(start, {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", variable: value})
+    assert done.returncode == 1
+    assert done.stderr.startswith("llm-mesh: telemetry cannot be set up: ")
+    assert said in done.stderr
+    assert "OTEL_* variables" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_prometheus_port_that_is_taken_ends_the_command_with_a_sentence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
