@@ -26,7 +26,7 @@ LIMITS = {
     "SDK of ours": 520,
     "SDK of the application": 1338,
     "access line": 428,
-    "event of a stream": 33.0,
+    "event of a stream": 31.8,
     "translation": 672,
     "limit in memory": 398,
     "limit of tokens in memory": 432,

@@ -150,7 +150,18 @@ async def _leave_twice(mesh: Mesh) -> None:
     await delivery.aclose()
 
 
-@pytest.mark.parametrize("leave", [_leave_at_once, _leave_after_the_first_bytes, _leave_twice])
+async def _leave_before_a_read_begins(mesh: Mesh) -> None:
+    delivery = await open_chat(mesh, stream=True)
+    reading = asyncio.create_task(delivery.read())
+    reading.cancel()
+    await asyncio.wait((reading,))
+    await delivery.aclose()
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [_leave_at_once, _leave_before_a_read_begins, _leave_after_the_first_bytes, _leave_twice],
+)
 async def test_a_client_that_leaves_ends_the_stream_once(
     mesh: Mesh, tls_upstream: FakeUpstream, observer: Recorders, leave: Callable[..., object]
 ) -> None:

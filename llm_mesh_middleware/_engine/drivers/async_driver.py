@@ -91,27 +91,29 @@ class AsyncDriver(AsyncConnection):
     """The steps of one exchange.
 
     `interest` is set by `Outlive`: from then on each step runs in a separate task, which continues
-    when the client's task ends.
+    when the client's task ends. `has_begun` and `has_ended` are of the body that `next` reads.
     """
 
     _background: AsyncBackground
     _watched: asyncio.Task[StepResult] | None = None
     _apart: asyncio.Task[StepResult] | None = None
     interest: Interest | None = None
+    has_begun: bool = False
+    has_ended: bool = False
 
-    async def next(self, body: Body) -> bytes | None:
-        """Return the next bytes of `body`, None at its end."""
-        item = next(body, None)
-        while item.__class__ is not bytes:
-            if item is None:
-                return None
-            try:
+    async def next(self, body: Body) -> bytes:
+        """Return the next bytes of `body`, empty at its end."""
+        self.has_begun = True
+        try:
+            item: Any = next(body)
+            while item.__class__ is not bytes:
                 if self.interest is None:
                     item = body.send(await _PERFORM[item.__class__](self, item))
                 else:
                     item = body.send(await self.perform_apart(item))
-            except StopIteration:
-                return None
+        except StopIteration:
+            self.has_ended = True
+            return b""
         return item
 
     async def perform_apart(self, step: Any) -> StepResult:

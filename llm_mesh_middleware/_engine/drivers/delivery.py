@@ -14,10 +14,16 @@ __all__ = ["AsyncBodyDriver", "AsyncDelivery", "BodyDriver", "Delivery"]
 
 
 class AsyncBodyDriver(Protocol):
-    """The part of a driver that carries out the steps of a body."""
+    """The part of a driver that carries out the steps of a body.
 
-    async def next(self, body: Body) -> bytes | None:
-        """Return the next bytes of `body`, None at its end."""
+    `has_begun`: `next` has read of it. `has_ended`: it has no more bytes.
+    """
+
+    has_begun: bool
+    has_ended: bool
+
+    def next(self, body: Body) -> Coroutine[Any, Any, bytes]:
+        """Return the next bytes of `body`, empty at its end."""
 
     def goes_on(self, body: Body, reason: BaseException) -> bool:
         """Return whether `body` goes on without its client, and the driver with it."""
@@ -53,25 +59,20 @@ class AsyncDelivery(PerCall):
 
     reply: Reply
     _driver: AsyncBodyDriver | None = None
-    _has_begun: bool = False
     _is_over: bool = False
 
-    async def read(self) -> bytes:
+    def read(self) -> Coroutine[Any, Any, bytes]:
         """Return the client's next bytes, empty at the end.
 
         A stream that breaks off ends with an error event.
         """
-        if self._is_over:
-            return b""
         body = self.reply.body
-        if type(body) is bytes:
-            return self.take()
-        self._has_begun = True
-        data = await self._driver.next(body)  # type: ignore[union-attr,arg-type]  # it is a stream
-        if data is None:
-            self._is_over = True
-            return b""
-        return data
+        if self._is_over or type(body) is bytes:
+            return self._rest()
+        return self._driver.next(body)  # type: ignore[union-attr,arg-type]  # it is a stream
+
+    async def _rest(self) -> bytes:
+        return b"" if self._is_over else self.take()
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
         """Yield what `read` returns, to the end."""
@@ -88,13 +89,13 @@ class AsyncDelivery(PerCall):
 
     async def end(self, reason: Exception) -> bytes:
         """End a stream early; return the last bytes for the client."""
-        body, is_over = self.reply.body, self._is_over
+        body, driver, is_over = self.reply.body, self._driver, self._is_over
         self._is_over = True
-        if is_over or isinstance(body, bytes) or self._driver is None:
+        if is_over or isinstance(body, bytes) or driver is None or driver.has_ended:
             return b""
-        if not self._has_begun:
+        if not driver.has_begun:
             next(body, None)  # a generator that was not started cannot catch anything
-        return await self._driver.end(body, reason)
+        return await driver.end(body, reason)
 
     def aclose(self, reason: Exception | None = None) -> Coroutine[Any, Any, None]:
         """Close the upstream connection, or keep it for the next call if it was read to the end.
@@ -112,7 +113,8 @@ class AsyncDelivery(PerCall):
         if driver is None:
             return
         reason = reason or ClientDisconnected("the client went away")
-        if not self._is_over and not isinstance(body, bytes) and driver.goes_on(body, reason):
+        is_over = self._is_over or driver.has_ended
+        if not is_over and not isinstance(body, bytes) and driver.goes_on(body, reason):
             self._is_over, self._driver = True, None
             return
         try:
