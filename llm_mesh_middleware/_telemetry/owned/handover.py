@@ -73,7 +73,9 @@ class ProcessorHandover:
 
     def take(self, span: DeferredSpan) -> None:
         """Queue the span, or pass it to the processors."""
-        self.is_open()  # a processor may have been added since its start
+        present = self._all._span_processors
+        if present is not self._seen:  # a processor was added since its start
+            self._look_at(present)
         queues = self._queues
         if queues is None:
             self._all.on_end(span.readable())

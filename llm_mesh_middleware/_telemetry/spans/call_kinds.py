@@ -91,9 +91,11 @@ class CallKinds:
         self, kind: CallKind, response_model: str | None, error_type: str | None
     ) -> Account:
         """Return the account of calls of this kind that have the same labels."""
-        label = self._models.returned(response_model)
-        found = kind.accounts.get((label, error_type))
-        return self._open(kind, label, error_type) if found is None else found
+        found = kind.accounts.get((response_model, error_type))
+        if found is None:  # it is new, or one of too many
+            label = self._models.returned(response_model)
+            found = kind.accounts.get((label, error_type)) or self._open(kind, label, error_type)
+        return found
 
     def _enter(self, key: _Key) -> CallKind:
         if len(self._kinds) >= _MAX_KINDS:
