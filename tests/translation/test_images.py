@@ -326,3 +326,17 @@ def test_tokens_of_images_are_told_to_clients_of_gemini() -> None:
     answer = DIALECTS["chat"].side.read_answer(body, STAMP)
     written = spoken.side.write_answer(answer, spoken.side.read_request(spoken.request), STAMP)
     assert json.loads(written)["usageMetadata"] == COUNTED
+
+
+@pytest.mark.parametrize("path", ["messages", "chat/completions"])
+def test_a_stream_that_becomes_a_whole_answer_has_or_names_the_image(path: str) -> None:
+    config = dict(PROVIDERS["gemini"].config["geminiConfig"]) | {"stream": True}
+    with bench({"geminiConfig": config}) as made:
+        made.answer(Stream(events(content({"text": "a"}, pixels(PNG), finish="STOP"))))
+        got = made.client.post(f"http://{HOST}/v1/{path}", json=ASK | {"max_tokens": 9})
+    if path == "messages":
+        assert got.headers["x-llm-mesh-dropped"] == "response.image"
+        assert [block["text"] for block in got.json()["content"]] == ["a"]
+    else:
+        (drawn,) = got.json()["choices"][0]["message"]["images"]
+        assert drawn["image_url"]["url"] == PNG

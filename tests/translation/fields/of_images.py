@@ -1,4 +1,4 @@
-"""Images that a model has made, in a request, and requests for images."""
+"""Images and sound that a model has made, in a request, and requests for images."""
 
 from __future__ import annotations
 
@@ -107,6 +107,16 @@ IMAGES: Mapping[tuple[str, str], tuple[dict[str, Any], Mapping[str, Outcome]]] =
         },
     ),
     ("chat", "images alone"): ({"modalities": ["image"]}, {"responses": Sent(FORCED)}),
+    ("chat", "sound of the assistant"): (
+        {
+            "messages": [
+                {"role": "user", "content": "Speak"},
+                {"role": "assistant", "content": None, "audio": {"id": "audio_1"}},
+                {"role": "user", "content": "Louder"},
+            ]
+        },
+        dict.fromkeys(("messages", "gemini", "responses"), Dropped("messages.audio")),
+    ),
     ("responses", "image that was made"): (
         items(call(result=PNG, output_format="webp"), {"role": "user", "content": "Bluer"}),
         {

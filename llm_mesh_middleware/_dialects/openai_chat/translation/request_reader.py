@@ -80,7 +80,8 @@ def read_request(fields: Fields) -> Conversation:
     body, extra = _decode(fields)
     if not _REFUSED.isdisjoint(fields):
         _refuse_untranslatable(body)
-    system, turns = _read_messages(body.messages)
+    lost: list[str] = []
+    system, turns = _read_messages(body.messages, lost)
     stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
     effort = body.reasoning_effort
     return Conversation(
@@ -114,6 +115,7 @@ def read_request(fields: Fields) -> Conversation:
         metadata=fields["metadata"] if body.metadata else None,
         extra=extra,
         quiet=_QUIET,
+        lost=tuple(lost),
         names=_NAMES if body.max_completion_tokens is None else _NEWER_NAMES,
     )
 
@@ -134,7 +136,9 @@ def _modalities(given: list[str]) -> tuple[str, ...]:
     return () if given == ["text"] else tuple(given)
 
 
-def _read_messages(messages: list[Message]) -> tuple[tuple[Text, ...], tuple[Turn, ...]]:
+def _read_messages(
+    messages: list[Message], lost: list[str]
+) -> tuple[tuple[Text, ...], tuple[Turn, ...]]:
     """Return the leading instructions, and the turns after them."""
     system: list[Text] = []
     turns: list[Turn] = []
@@ -158,6 +162,8 @@ def _read_messages(messages: list[Message]) -> tuple[tuple[Text, ...], tuple[Tur
             turns.append(Turn("user", (*results, *parts)))
             results = []
         elif message.role == "assistant":
+            if message.audio is not None:  # an id that its own provider knows
+                lost.append("messages.audio")
             turns.append(Turn("assistant", tuple(_read_assistant(message, parts, names, where))))
         else:
             raise malformed(f"{where}.role", f"{message.role!r} is not a role that is translated")

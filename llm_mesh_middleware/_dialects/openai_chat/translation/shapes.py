@@ -102,6 +102,7 @@ class Message(msgspec.Struct):
     reasoning_content: str | None = None
     thinking_blocks: list[ThinkingBlock] | None = None
     images: list[ImageMember] | None = None
+    audio: object = None
     function_call: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
