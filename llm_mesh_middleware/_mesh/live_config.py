@@ -75,8 +75,8 @@ class LiveTable:
 
     One thread at a time loads; the others continue with the current table. `adopt` is called with a
     table before it comes into use and may raise ConfigError to refuse it; `on_load` is called after
-    each load except the first. The next access after `due_at` looks; the next look is due at
-    `_next_at`, whoever looks.
+    each load except the first. The next access after `due_at` looks; the next look, by any
+    thread, is due at `_next_at`.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""How many calls are in flight: those that have begun, without those that have ended."""
+"""The number of calls in flight: those that have begun, without those that have ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What calls have in common: the same operation, models, provider and rule.
+"""The kinds of calls: the same operation, models, provider and rule.
 
 The name of a call's span, the attributes that it starts with and the labels of its metrics follow
 from these, so they are made once for each kind of calls.
