@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import socket
 from collections.abc import Iterator
@@ -16,7 +15,6 @@ from llm_mesh_middleware.stores import BucketChange, BucketClaim, Reserve, Settl
 from llm_mesh_middleware.testing import CertificateAuthority
 from tests.canaries import canary
 from tests.policies.servers import Server
-from tests.waiting import until
 
 HOUR = 3_600_000_000
 BUCKET = "{b}:t"
@@ -95,18 +93,6 @@ async def test_a_connection_that_the_server_has_closed_is_not_a_failure(
     await store.aclose()
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_connections_of_loops_that_have_ended_are_not_kept(
-    server: Server, store: RedisStore
-) -> None:
-    before = len(server.client.client_list())
-    for _ in range(4):
-        asyncio.run(_asked_only(store))
-    gc.collect()
-    until(lambda: len(server.client.client_list()) - before == 1)
-
-
 async def test_a_cancelled_call_leaves_no_answer_for_the_next(
     server: Server, store: RedisStore
 ) -> None:
@@ -140,10 +126,6 @@ def test_a_forked_child_has_connections_of_its_own(server: Server, store: RedisS
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     left = store.ask(Reserve((BucketClaim(BUCKET, 0, HOUR),)), None).outcomes[0].left
     assert abs(left / HOUR - 0.4) < 0.01  # seven were taken, one was given back
-
-
-async def _asked_only(store: RedisStore) -> None:
-    assert (await store.aask(Reserve((BucketClaim(BUCKET, 0, HOUR),)), None)).is_granted
 
 
 async def _asked(store: RedisStore) -> None:

@@ -157,6 +157,7 @@ class RedisStore:
         """Start again in a forked child: the connections belong to the parent."""
         self._lines_lock = threading.Lock()
         self._made_lines: Lines | None = None
+        # Each is kept until `aclose`: a loop that has ended can close nothing.
         self._pipelines: dict[asyncio.AbstractEventLoop, Pipeline] = {}
         self._process, self._numbers = secrets.token_hex(6), count(1)
         self._local, self._local_lock, self._is_local = MemoryStore(), threading.Lock(), False
@@ -173,9 +174,6 @@ class RedisStore:
             return self._made_lines
 
     def _pipeline(self, loop: asyncio.AbstractEventLoop) -> Pipeline:
-        for other in tuple(self._pipelines):
-            if other.is_closed():
-                self._pipelines.pop(other, None)
         made = AsyncClusterLines if self._is_cluster else AsyncLines
         pipeline = self._pipelines[loop] = Pipeline(
             made(self._address),
