@@ -233,8 +233,7 @@ class AsyncDriver(AsyncConnection):
         return task.result()
 
     async def _end_tasks(self) -> None:
-        tasks = self._apart, self._watched
-        self._apart = self._watched = None
+        tasks, self._apart, self._watched = (self._apart, self._watched), None, None
         for task in tasks:
             await end_task(task)
 
