@@ -1,7 +1,7 @@
 """An asynchronous connection, which `dialling` opens, and its destination.
 
 the transport calls    connection_made, data_received, connection_lost
-a call uses            send, receive until the response is over
+a call uses            send, received and more until the response is over
 the pool checks        is_stale: closed, or holding unexpected bytes
 """
 
@@ -65,8 +65,10 @@ class AsyncConnection(asyncio.Protocol):
             self._transport.write(head)
             self._transport.write(body)
 
-    async def receive(self) -> bytes:
-        """Return the received bytes; empty at the end. A failure is raised after the last bytes.
+    def received(self) -> bytes | None:
+        """Return the received bytes, empty at the end; None if `more` has to be awaited first.
+
+        A failure is raised after the last bytes.
 
         Raises:
             ConnectionResetError: the connection is broken.
@@ -74,15 +76,10 @@ class AsyncConnection(asyncio.Protocol):
         pieces = self._pieces
         if not pieces:
             if not self._is_lost:
-                self._waiter = self._loop.create_future()
-                try:
-                    await self._waiter
-                finally:
-                    self._waiter = None
-            if not pieces:
-                if self._error is not None:
-                    raise ConnectionResetError from self._error
-                return b""
+                return None
+            if self._error is not None:
+                raise ConnectionResetError from self._error
+            return b""
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
         self._unread = 0
@@ -90,6 +87,11 @@ class AsyncConnection(asyncio.Protocol):
             self._is_paused = False
             self._transport.resume_reading()
         return data
+
+    def more(self) -> asyncio.Future[None]:
+        """Return a future that is done when there is more, or the end."""
+        self._waiter = waiter = self._loop.create_future()
+        return waiter
 
     def is_sent(self) -> bool:
         """Return whether the whole request was sent; some providers respond before that."""

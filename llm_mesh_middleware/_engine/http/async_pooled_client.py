@@ -86,8 +86,11 @@ class AsyncPooledClient:
                 connection = kept or await self._connect(destination, request.connect_timeout_s)
                 connection.send(head, request.body)
                 answer = ResponseReader()
-                while (rest := answer.feed_head(await connection.receive())) is None:
-                    pass
+                rest = None
+                while rest is None:
+                    while (data := connection.received()) is None:
+                        await connection.more()
+                    rest = answer.feed_head(data)
                 host = request.endpoint.provider_host
                 return AsyncPooledResponse(self, destination, connection, answer, rest, host)
             except BaseException as exc:
@@ -209,7 +212,9 @@ class AsyncPooledResponse:
         answer, connection = self._answer, self._connection
         try:
             while connection is not None and not answer.is_over:
-                if data := answer.feed(await connection.receive()):
+                while (received := connection.received()) is None:
+                    await connection.more()
+                if data := answer.feed(received):
                     return data
             if answer.error is not None:
                 raise answer.error
