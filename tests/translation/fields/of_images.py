@@ -106,6 +106,20 @@ IMAGES: Mapping[tuple[str, str], tuple[dict[str, Any], Mapping[str, Outcome]]] =
             "ollama": Refused("modalities"),
         },
     ),
+    ("chat", "form of images"): (
+        {"image_config": {"aspect_ratio": "16:9", "image_size": "2K"}},
+        {
+            "gemini": Sent(
+                {"generationConfig": {"imageConfig": {"aspectRatio": "16:9", "imageSize": "2K"}}}
+            ),
+            "messages": Dropped("image_config"),
+            "responses": Dropped("image_config"),
+        },
+    ),
+    ("chat", "unknown form of images"): (
+        {"image_config": {"strength": 0.5}},
+        {"gemini": Dropped("image_config.strength")},
+    ),
     ("chat", "images alone"): ({"modalities": ["image"]}, {"responses": Sent(FORCED)}),
     ("chat", "sound of the assistant"): (
         {

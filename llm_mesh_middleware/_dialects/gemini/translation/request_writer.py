@@ -9,6 +9,7 @@ import msgspec
 from ...._core.conversation.parts import Image
 from ...._core.conversation.request import Conversation, Tool
 from ...._core.conversation.writing import DialectOptions, Losses, Written
+from ...objects import read_object
 from ...translation.texts import flat_parts, without_none
 from ...translation.thinking import budget_of, effort_of, is_off
 from ...translation.tools import describe, schema_of
@@ -37,6 +38,12 @@ _LEVELS = {
 }
 
 
+# A member of the client's, and its members here.
+_IMAGES = "image_config"
+_IMAGE_CONFIG = {"aspect_ratio": "aspectRatio", "image_size": "imageSize"}
+_KNOWN = frozenset((_IMAGES,))
+
+
 def write_request(conversation: Conversation, options: DialectOptions) -> Written:
     """Return a conversation as the members of a request.
 
@@ -46,7 +53,7 @@ def write_request(conversation: Conversation, options: DialectOptions) -> Writte
     losses = Losses(conversation, options, "the Gemini API")
     losses.refuse_choices(_MAX_CHOICES)
     losses.drop("logit_bias", "verbosity")
-    losses.drop_extra()
+    losses.drop_extra(_KNOWN)
     if conversation.parallel_tool_calls is False:
         losses.drop_named(conversation.name_of("parallel_tool_calls"))
     members = without_none(
@@ -106,6 +113,7 @@ def _generation_config(
         candidateCount=conversation.n if (conversation.n or 1) > 1 else None,
         responseLogprobs=conversation.logprobs or None,
         logprobs=conversation.top_logprobs if conversation.logprobs else None,
+        imageConfig=_image_config(conversation, losses) if _IMAGES in conversation.extra else None,
         responseModalities=_modalities(conversation) if conversation.modalities else None,
         mediaResolution=_resolution(conversation),
         thinkingConfig=_thinking(conversation, options, losses),
@@ -116,6 +124,17 @@ def _generation_config(
         if output.schema:
             config["responseJsonSchema"] = msgspec.Raw(output.schema)
     return config
+
+
+def _image_config(conversation: Conversation, losses: Losses) -> dict[str, str] | None:
+    """Return the form of images, as OpenRouter's clients of chat completions ask for it."""
+    found: dict[str, str] = {}
+    for name, value in read_object(bytes(conversation.extra[_IMAGES])).items():
+        if name in _IMAGE_CONFIG and isinstance(value, str):
+            found[_IMAGE_CONFIG[name]] = value
+        else:
+            losses.drop_named(f"{_IMAGES}.{name}")
+    return found or None
 
 
 def _modalities(conversation: Conversation) -> list[str]:
