@@ -26,6 +26,7 @@ from tests.benchmarks.policy_cost import (
     TOKENS,
     Load,
     costs_of,
+    unsettled,
 )
 from tests.benchmarks.processes import Fleet
 from tests.benchmarks.report import budget_json, environment, verdict
@@ -66,10 +67,13 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _measured(rounds: int, calls: int) -> Iterator[Budget]:
     calls_added = max(0.0, calls_of("other") - calls_of())
     yield Budget("a policy of another rule", calls_added, 0, "function calls")
-    found = costs_of({"requests": REQUESTS, "tokens": TOKENS}, Load(calls), rounds)
+    with unsettled():
+        found = costs_of({"requests": REQUESTS, "tokens": TOKENS}, Load(calls), rounds)
     _say(f"a call without a policy takes {found.plain:.0f} µs")
     for what, added_us in found.added.items():
         yield Budget(f"a limit of {what} in memory", added_us, 10, "µs a call", found.probe_ms)
+    found = costs_of({"tokens": TOKENS}, Load(calls), rounds)
+    _say(f"a limit of tokens in memory with its settlement takes {found.added['tokens']:.1f} µs")
     yield from _of_guards(rounds, calls)
     relay_us, cached_us = _of_servers(rounds, calls)
     _say(f"a relayed call takes {relay_us:.0f} µs of the relay's server")

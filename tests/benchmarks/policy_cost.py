@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 from llm_mesh_middleware import LLMMeshMiddleware
+from llm_mesh_middleware._core.policy.limits.one_bucket import BucketLimit, Taken
 from tests.benchmarks.apps import mesh_with_policy
 from tests.benchmarks.child import probe_ms
 from tests.benchmarks.in_memory import EVENTS, JSON, Client, app_of, parsed, serve
@@ -34,6 +37,7 @@ __all__ = [
     "Costs",
     "Load",
     "costs_of",
+    "unsettled",
 ]
 
 _BY = {"name": "limit", "by": ["model"], "per": "1s"}
@@ -86,6 +90,21 @@ class Costs(NamedTuple):
 def costs_of(policies: Mapping[str, Mapping[str, Any]], load: Load, rounds: int) -> Costs:
     """Measure calls without a policy and with each of `policies`."""
     return asyncio.run(_costs(policies, load, rounds))
+
+
+@contextmanager
+def unsettled() -> Iterator[None]:
+    """Settle nothing: what a limit of tokens takes before the call is what is left."""
+    wanted = BucketLimit._wanted
+
+    def without_settlement(limit: BucketLimit, *about: Any) -> Taken | None:
+        taken = wanted(limit, *about)
+        if taken is not None:
+            taken.settles = False
+        return taken
+
+    with patch.object(BucketLimit, "_wanted", without_settlement):
+        yield
 
 
 async def _costs(policies: Mapping[str, Mapping[str, Any]], load: Load, rounds: int) -> Costs:
