@@ -96,8 +96,8 @@ LATE = """
     provider = MeterProvider([reader], shutdown_on_exit=False)
     metrics.set_meter_provider(provider)
     after, named = shared_metrics("1", None), shared_metrics("1", provider)
-    for each in (before, after, named):
-        each.active.add(1)
+    for number, each in enumerate((before, after, named)):
+        each.active.begin(number)
     print(reader.get_metrics_data().to_json())
 """
 

@@ -76,15 +76,8 @@ def exchange(
         if isinstance(found, Reply):
             return _at_once(found, observation)
         rule, timeouts, now = found, found.timeouts, clock()
-        if rule.gate is not None:
-            admission = rule.gate.admit(request, rule.name, state, observation)
-        if admission is not None:
-            if admission.settles:
-                followed = admitted(observation, settings.show_routing, admission)
-        elif rule.policies or rule.mirrors:
-            account = account_of(observation, settings.show_routing)
-            if rule.settles or account.is_observed:
-                followed = account
+        if rule.gate is not None or rule.policies or rule.mirrors:
+            account, admission, followed = _entered(rule, request, settings, state, observation)
         context = CallContext(
             request,
             operation,
@@ -102,6 +95,24 @@ def exchange(
     except BaseException as error:
         _end(followed, error)
         raise
+
+
+def _entered(
+    rule: RouteRule,
+    request: ClientRequest,
+    settings: ExchangeSettings,
+    state: MeshState,
+    observation: Observation,
+) -> tuple[Account | None, Admission | None, Observation]:
+    """Return the account of the call, or what its gate has admitted, and who is notified."""
+    if rule.gate is not None:
+        admission = rule.gate.admit(request, rule.name, state, observation)
+        if admission is not None:
+            if admission.settles:
+                observation = admitted(observation, settings.show_routing, admission)
+            return None, admission, observation
+    account = account_of(observation, settings.show_routing)
+    return account, None, account if rule.settles or account.is_observed else observation
 
 
 def _reply_or_rule(

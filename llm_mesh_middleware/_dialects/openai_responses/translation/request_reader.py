@@ -101,11 +101,10 @@ def read_request(fields: Fields) -> Conversation:
         _refuse_stateful(body)
     lost: list[str] = []
     system, turns = _Items(lost).read(body)
-    text, reasoning = body.text, body.reasoning
-    choice, members = body.tool_choice, body.tools or []
+    choice = body.tool_choice
     draws = choice.__class__ is ToolChoiceMember and choice.type == DRAWS
-    if draws:
-        choice, members = None, [tool for tool in members if tool.type != DRAWS]
+    # A tool that has to be called is not also one of several.
+    members = [tool for tool in body.tools or () if not (draws and tool.type == DRAWS)]
     tools = tuple(_read_tools(members, lost))
     echo = {name: fields[name] for name in _ECHOED if name in fields}
     if body.store is False or "reasoning.encrypted_content" in (body.include or ()):
@@ -118,7 +117,7 @@ def read_request(fields: Fields) -> Conversation:
         system=system,
         turns=turns,
         tools=tools,
-        tool_choice=_read_choice(choice, tools),
+        tool_choice=None if draws else _read_choice(choice, tools),
         modalities=("image",) if draws else (),
         parallel_tool_calls=body.parallel_tool_calls,
         max_tokens=body.max_output_tokens,
@@ -127,10 +126,8 @@ def read_request(fields: Fields) -> Conversation:
         logprobs=True if body.top_logprobs else None,
         top_logprobs=body.top_logprobs,
         output=_read_output(body),
-        thinking=None
-        if reasoning is None or reasoning.effort is None
-        else Thinking(effort=reasoning.effort, shows=reasoning.summary is not None),
-        verbosity=None if text is None else text.verbosity,
+        thinking=_read_thinking(body),
+        verbosity=None if body.text is None else body.text.verbosity,
         service_tier=body.service_tier,
         user=body.safety_identifier or body.user,
         metadata=fields["metadata"] if body.metadata else None,
@@ -310,6 +307,13 @@ def _allowed(listed: list[ToolMember], tools: tuple[Tool, ...]) -> Iterator[str]
             yield from (tool.name for tool in tools if tool.namespace == member.name)
         else:
             yield member.name
+
+
+def _read_thinking(body: Request) -> Thinking | None:
+    asked = body.reasoning
+    if asked is None or asked.effort is None:
+        return None
+    return Thinking(effort=asked.effort, shows=asked.summary is not None)
 
 
 def _read_output(body: Request) -> OutputFormat | None:
