@@ -30,7 +30,7 @@ from tests.benchmarks.policy_cost import (
 )
 from tests.benchmarks.processes import Fleet
 from tests.benchmarks.report import budget_json, environment, verdict
-from tests.benchmarks.results import Budget
+from tests.benchmarks.results import FULL_SPEED_MS, Budget
 from tests.benchmarks.rounds import run_scenario
 from tests.benchmarks.scenarios import SCENARIOS
 from tests.policies.servers import Server, server_program
@@ -73,7 +73,12 @@ def _measured(rounds: int, calls: int) -> Iterator[Budget]:
     for what, added_us in found.added.items():
         yield Budget(f"a limit of {what} in memory", added_us, 10, "µs a call", found.probe_ms)
     found = costs_of({"tokens": TOKENS}, Load(calls), rounds)
-    _say(f"a limit of tokens in memory with its settlement takes {found.added['tokens']:.1f} µs")
+    settled_us = found.added["tokens"]
+    at_full_speed_us = settled_us * FULL_SPEED_MS / found.probe_ms
+    _say(
+        f"a limit of tokens in memory with its settlement takes {settled_us:.1f}"
+        f" ({at_full_speed_us:.1f} at full speed) µs a call"
+    )
     yield from _of_guards(rounds, calls)
     relay_us, cached_us = _of_servers(rounds, calls)
     _say(f"a relayed call takes {relay_us:.0f} µs of the relay's server")
