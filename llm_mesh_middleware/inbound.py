@@ -107,7 +107,8 @@ class Inbound(Generic[Native]):
         self.has_attributes = self._attributes is not None
         self.has_callables = self.has_attributes or self._authorize is not None
         self._entrance: Entrance | None = None
-        self._idle_s: float | None = None
+        # How long a client may read nothing of its reply; known when the first request is served.
+        self.idle_s: float | None = None
         self._lock = ForkLock()
 
     @property
@@ -118,13 +119,6 @@ class Inbound(Generic[Native]):
             ConfigError: the configuration cannot be used.
         """
         return self._mesh or self._make_mesh()
-
-    @property
-    def idle_s(self) -> float:
-        """How long a client may read nothing of its reply."""
-        if self._idle_s is None:
-            self._idle_s = self.mesh.settings.idle_timeout
-        return self._idle_s
 
     def serve(
         self, addressed: Addressed, request: ClientRequest, body: Port | AsyncPort | None = None
@@ -160,10 +154,7 @@ class Inbound(Generic[Native]):
         """
         entrance = self._entrance or self._make_entrance()
         flow = serve(entrance, addressed, request, body)
-        serving = (self._mesh or self.mesh)._serving
-        if why is None:
-            return serving.arun(flow, loop=loop)
-        return serving.arun(flow, why=why, loop=loop)
+        return (self._mesh or self.mesh)._serving.arun(flow, why, loop)
 
     def stating(self, native: Native) -> AbstractContextManager[None]:
         """Return a context in which calls through the mesh have the attributes of a request.
@@ -190,6 +181,7 @@ class Inbound(Generic[Native]):
 
     def _make_entrance(self) -> Entrance:
         mesh = self.mesh
+        self.idle_s = mesh.settings.idle_timeout
         self._entrance = mesh._serving.entrance(
             access=replace(mesh.access, authorize=self._authorize),
             attributes=self._attributes,

@@ -157,19 +157,20 @@ class Serving:
     def arun(
         self,
         flow: Flow,
-        *,
-        why: Callable[[], Exception] = _client_left,
+        why: Callable[[], Exception] | None = None,
         loop: AbstractEventLoop | None = None,
     ) -> Coroutine[Any, Any, AsyncDelivery]:
         """Run a flow in the running event loop.
 
         Args:
             flow: what `exchange`, `outgoing` or `serve` returned.
-            why: returns the error that a cancellation of the calling task stands for.
+            why: returns the error that a cancellation of the calling task stands for; by default
+                the client has left.
             loop: the event loop, if the caller knows it: on Python 3.11 it takes a system call.
         """
         loop = loop or running_loop()
-        return adrive(flow, self.clients.of_loop(loop), self._async_background, why, loop)
+        client = self.clients.of_loop(loop)
+        return adrive(flow, client, self._async_background, why or _client_left, loop)
 
     def run(self, flow: Flow, *, scope: CancelScope | None = None) -> Delivery:
         """Run a flow in the calling thread; `scope` ends it from another one."""

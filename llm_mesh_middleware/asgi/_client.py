@@ -7,7 +7,7 @@ after 70 ms: a departure is to be noticed within 100 ms, and a task costs a fift
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from contextvars import Context, copy_context
 from time import monotonic
 from typing import Any
@@ -54,13 +54,23 @@ class ASGIClient(PerCall):
         if watch is not None:
             watch.cancel()
 
-    async def aask(self, request: Any, until: float | None) -> bytes:
+    def aask(self, request: Any, until: float | None) -> bytes | Coroutine[Any, Any, bytes]:
         """Return the body, of at most `request` bytes; then watch the client."""
-        body = await read_body(self._receive, max_bytes=request, timeout_s=self._limit_s)
+        body = read_body(self._receive, max_bytes=request, timeout_s=self._limit_s)
+        if body.__class__ is not bytes:
+            return self._waited_for(body)  # type: ignore[arg-type]
+        self._watch_soon()
+        return body
+
+    async def _waited_for(self, body: Coroutine[Any, Any, bytes]) -> bytes:
+        data = await body
+        self._watch_soon()
+        return data
+
+    def _watch_soon(self) -> None:
         self._context = copy_context()  # as a task that is started here would have it
         self._wheel = wheel = wheel_of(self._interrupt.loop)
         self._slot = wheel.set(self, monotonic() + _UNWATCHED_S)
-        return body
 
     def due(self) -> None:
         """Start the watch; called by the wheel."""

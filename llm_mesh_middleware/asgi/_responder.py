@@ -43,7 +43,7 @@ class ReplyClient(Protocol):
     def close(self) -> None:
         """Serving has ended."""
 
-    async def aask(self, request: Any, until: float | None) -> bytes:
+    def aask(self, request: Any, until: float | None) -> Awaitable[bytes] | bytes:
         """Return the body, of at most `request` bytes."""
 
     def whole(self, reply: Reply) -> Awaitable[None] | None:
@@ -75,50 +75,43 @@ class Responder(PerCall):
 
     async def respond(self, request: ClientRequest) -> None:
         """Send the reply, or stop if the client disconnects."""
+        client, interrupts, delivery = self._client, self._interrupts, None
         try:
-            with Interrupt(self._client.loop) as interrupt:
-                self._interrupts.add(interrupt)
-                self._client.begin(interrupt)
+            with Interrupt(client.loop) as interrupt:
+                interrupts.add(interrupt)
+                client.begin(interrupt)
                 try:
-                    await self._serve(request, interrupt)
+                    delivery = await self._inbound.aserve(
+                        self._addressed,
+                        request,
+                        None if self._has_body else client,
+                        why=interrupt.reason,
+                        loop=interrupt.loop,
+                    )
+                    self._has_reply = True
+                    if delivery.reply.body.__class__ is not bytes:
+                        await self._stream(delivery, interrupt)
+                    elif (rest := client.whole(delivery.reply)) is not None:
+                        rest = begun(self._inbound.idle_s, rest)
+                        if rest is not None:
+                            await rest
                 finally:
-                    self._interrupts.discard(interrupt)
-                    self._client.close()
+                    # A client that leaves after its reply must not leave an open connection.
+                    interrupt.disarm()
+                    interrupts.discard(interrupt)
+                    client.close()
+                    if delivery is not None and delivery.driver is not None:
+                        await delivery.aclose()
         except AnswerableError as error:
-            await self._put(self._client.whole(self._addressed.refusal(error)))
+            await self._put(client.whole(self._addressed.refusal(error)))
         except asyncio.CancelledError:  # by the server, at the end of its grace period
             if not self._has_reply:
-                with contextlib.suppress(TimeoutError, OSError):
-                    async with asyncio.timeout(_LAST_WORDS_S):
-                        last = self._addressed.refusal(ServerShutdown())
-                        await self._put(self._client.whole(last))
+                await self._apologise()
             raise
         except (ClientDisconnected, OSError) as left:
             # OSError: `send` to a client that is gone (ASGI 2.4). TimeoutError is one: a client
             # that reads nothing, which must not hold a provider's connection.
             _let_go(left)
-
-    async def _serve(self, request: ClientRequest, interrupt: Interrupt) -> None:
-        client = self._client
-        delivery = await self._inbound.aserve(
-            self._addressed,
-            request,
-            None if self._has_body else client,
-            why=lambda: interrupt.error or ServerShutdown(),
-            loop=interrupt.loop,
-        )
-        self._has_reply = True
-        try:
-            if delivery.reply.is_stream:
-                await self._stream(delivery, interrupt)
-            elif (rest := client.whole(delivery.reply)) is not None:
-                rest = begun(self._inbound.idle_s, rest)
-                if rest is not None:
-                    await rest
-        finally:
-            interrupt.disarm()  # a client that leaves after its reply must not leave an open
-            # connection
-            await delivery.aclose()
 
     async def _stream(self, delivery: AsyncDelivery, interrupt: Interrupt) -> None:
         write, limit_s, has_started = self._client.write, self._inbound.idle_s, False
@@ -144,6 +137,12 @@ class Responder(PerCall):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LAST_WORDS_S):
                 await self._put(self._client.end(last))
+
+    async def _apologise(self) -> None:
+        """Send the reply of a server that shuts down."""
+        with contextlib.suppress(TimeoutError, OSError):
+            async with asyncio.timeout(_LAST_WORDS_S):
+                await self._put(self._client.whole(self._addressed.refusal(ServerShutdown())))
 
     async def _put(self, waiting: Awaitable[None] | None) -> None:
         if waiting is not None:

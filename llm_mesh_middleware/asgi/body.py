@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from .._engine.tasks.prompt import within
+from collections.abc import Coroutine
+from typing import Any
+
+from .._engine.tasks.prompt import begun
 from ..exceptions import ClientDisconnected, RequestTimeout
 from ..inbound import too_large
 from .protocol import Receive
@@ -12,10 +15,12 @@ __all__ = ["GONE", "read_body", "too_late"]
 GONE = "the client went away"
 
 
-async def read_body(receive: Receive, *, max_bytes: int, timeout_s: float) -> bytes:
-    """Return the whole body; the timeout covers all of it, so a slow one ends too.
+def read_body(
+    receive: Receive, *, max_bytes: int, timeout_s: float
+) -> bytes | Coroutine[Any, Any, bytes]:
+    """Return the whole body, or what waits for it; that is rare.
 
-    The timeout starts when the body has to be waited for, which is rare.
+    The timeout covers all of the wait, so a slow body ends too.
 
     Raises:
         ClientDisconnected: the client disconnected.
@@ -23,7 +28,15 @@ async def read_body(receive: Receive, *, max_bytes: int, timeout_s: float) -> by
         RequestTimeout: it did not arrive in time.
     """
     try:
-        return await within(timeout_s, _read(receive, max_bytes))
+        body = begun(timeout_s, _read(receive, max_bytes))
+    except TimeoutError:
+        raise too_late() from None
+    return body if body.__class__ is bytes else _in_time(body)  # type: ignore[arg-type]
+
+
+async def _in_time(body: Coroutine[Any, Any, bytes]) -> bytes:
+    try:
+        return await body
     except TimeoutError:
         raise too_late() from None
 
@@ -46,4 +59,4 @@ async def _read(receive: Receive, max_bytes: int) -> bytes:
             raise too_large(max_bytes)
         chunks.append(data)
         if not message.get("more_body", False):
-            return b"".join(chunks) if len(chunks) > 1 else data
+            return data if len(chunks) == 1 and data.__class__ is bytes else b"".join(chunks)

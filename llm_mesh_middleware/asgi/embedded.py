@@ -45,6 +45,6 @@ class BodyReader:
     def __init__(self, read: Callable[[int], bytes]) -> None:
         self._read = read
 
-    async def aask(self, request: Any, until: float | None) -> bytes:
+    def aask(self, request: Any, until: float | None) -> bytes:
         """Return the body; of one that has more than `request` bytes, one byte more."""
         return self._read(request + 1)

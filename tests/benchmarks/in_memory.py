@@ -83,6 +83,7 @@ class _Response:
         self.head = head
         self._pieces = iter(pieces)
         self._is_stream = head.headers.one(b"content-type") == b"text/event-stream"
+        self.is_released = not self._is_stream
 
     def read(self) -> bytes | Awaitable[bytes]:
         return self._later() if self._is_stream else next(self._pieces, b"")

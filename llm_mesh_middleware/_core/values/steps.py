@@ -28,7 +28,7 @@ its last bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -140,8 +140,11 @@ class Port(Protocol):
 class AsyncPort(Protocol):
     """The asynchronous form of `Port`; an object may be both."""
 
-    async def aask(self, request: Any, until: float | None) -> Any:
-        """Return the result of `request`; called in the event loop of the exchange."""
+    def aask(self, request: Any, until: float | None) -> Awaitable[Any] | bytes:
+        """Return the result of `request`; called in the event loop of the exchange.
+
+        Bytes that are there already need not be awaited.
+        """
 
 
 class Refused(msgspec.Struct, frozen=True):

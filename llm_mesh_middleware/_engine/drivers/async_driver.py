@@ -161,6 +161,8 @@ class AsyncDriver(AsyncConnection):
         """Return the reply to deliver; after a whole one no step follows, so the alarm can rest."""
         if reply.body.__class__ is bytes and self._apart is None and self._watched is None:
             self._alarm.rest()
+            if self._response is None or self._response.is_released:
+                return AsyncDelivery(reply)
             self._alarm = NO_ALARM
         return AsyncDelivery(reply, self)
 
@@ -169,9 +171,7 @@ class AsyncDriver(AsyncConnection):
         self._alarm.close()
         if self._apart is not None or self._watched is not None:
             await self._end_tasks()
-        response, self._response = self._response, None
-        if response is not None:
-            await response.aclose()
+        await self._drop()
 
     async def _go_on(self, steps: Flow | Body) -> None:
         """Run to the end of the reply; bytes for the client are dropped."""
@@ -194,15 +194,15 @@ class AsyncDriver(AsyncConnection):
     async def _settle(self, steps: Steps | Body, item: Any, last: list[bytes]) -> None:
         with contextlib.suppress(StopIteration):
             while True:
-                if isinstance(item, bytes):
+                kind = item.__class__
+                if kind is bytes:
                     last.append(item)
-                    item = next(steps)
-                else:
-                    item = steps.send(await _PERFORM[item.__class__](self, item))
+                item = steps.send(None if kind is bytes else await _PERFORM[kind](self, item))
 
     async def _ask(self, step: Ask) -> StepResult:
         try:
-            return await step.port.aask(step.request, step.until)  # type: ignore[union-attr]  # of a loop
+            answer: Any = step.port.aask(step.request, step.until)  # type: ignore[union-attr]
+            return answer if answer.__class__ is bytes else await answer
         except AnswerableError as error:
             return Refused(error)
 

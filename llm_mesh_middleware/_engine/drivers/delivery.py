@@ -54,11 +54,12 @@ class BodyDriver(Protocol):
 class AsyncDelivery(PerCall):
     """A reply: `read` or iterate a stream, `take` a whole body; close it on every path.
 
-    The driver carries out the steps of the body; a whole body needs none.
+    The driver carries out the steps of the body; a whole body needs none. Without a driver there is
+    nothing to close.
     """
 
     reply: Reply
-    _driver: AsyncBodyDriver | None = None
+    driver: AsyncBodyDriver | None = None
     _is_over: bool = False
 
     def read(self) -> Coroutine[Any, Any, bytes]:
@@ -69,7 +70,7 @@ class AsyncDelivery(PerCall):
         body = self.reply.body
         if self._is_over or type(body) is bytes:
             return self._rest()
-        return self._driver.next(body)  # type: ignore[union-attr,arg-type]  # it is a stream
+        return self.driver.next(body)  # type: ignore[union-attr,arg-type]  # it is a stream
 
     async def _rest(self) -> bytes:
         return b"" if self._is_over else self.take()
@@ -89,7 +90,7 @@ class AsyncDelivery(PerCall):
 
     async def end(self, reason: Exception) -> bytes:
         """End a stream early; return the last bytes for the client."""
-        body, driver, is_over = self.reply.body, self._driver, self._is_over
+        body, driver, is_over = self.reply.body, self.driver, self._is_over
         self._is_over = True
         if is_over or isinstance(body, bytes) or driver is None or driver.has_ended:
             return b""
@@ -103,19 +104,20 @@ class AsyncDelivery(PerCall):
         Args:
             reason: the error that ended the reading; by default, that the client has left.
         """
-        if type(self.reply.body) is bytes and self._driver is not None:
+        if type(self.reply.body) is bytes:
             self._is_over = True
-            return self._driver.aclose()
+            if self.driver is not None:
+                return self.driver.aclose()
         return self._aclose(reason)
 
     async def _aclose(self, reason: Exception | None) -> None:
-        body, driver = self.reply.body, self._driver
+        body, driver = self.reply.body, self.driver
         if driver is None:
             return
         reason = reason or ClientDisconnected("the client went away")
         is_over = self._is_over or driver.has_ended
         if not is_over and not isinstance(body, bytes) and driver.goes_on(body, reason):
-            self._is_over, self._driver = True, None
+            self._is_over, self.driver = True, None
             return
         try:
             await self.end(reason)

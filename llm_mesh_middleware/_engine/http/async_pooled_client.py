@@ -167,7 +167,10 @@ class AsyncPooledClient:
 class AsyncPooledResponse:
     """A response whose head has arrived, and the connection for the rest."""
 
-    __slots__ = ("_answer", "_begun", "_client", "_connection", "_destination", "_host", "head")
+    __slots__ = (
+        *("_answer", "_begun", "_client", "_connection", "_destination", "_host"),
+        *("head", "is_released"),
+    )
 
     def __init__(
         self,
@@ -180,6 +183,8 @@ class AsyncPooledResponse:
     ) -> None:
         """Create a response; `rest` is the part of the body that arrived with the head.
 
+        If that is all of it, the connection is free for the next call at once.
+
         Raises:
             UpstreamProtocolError: the head is invalid.
         """
@@ -187,17 +192,23 @@ class AsyncPooledResponse:
             self._begun = begun = answer.feed(rest) if rest else b""
         except NotHTTP:
             self._begun = begun = b""  # `answer` keeps the error, which `read` raises
+        is_whole = answer.is_over and answer.error is None
         self.head = response_head(
             host,
             answer.status,
             answer.headers,
             is_clean=answer.is_clean,
-            body=begun if answer.is_over and answer.error is None else None,
+            body=begun if is_whole else None,
         )
+        self._answer = answer
+        self._connection: AsyncConnection | None = None
+        self.is_released = is_whole and answer.keeps and connection.is_sent()
+        if self.is_released:
+            client.keep(connection, destination)
+            return
+        self._connection = connection
         self._client = client
         self._destination = destination
-        self._connection: AsyncConnection | None = connection
-        self._answer = answer
         self._host = host
 
     def read(self) -> bytes | Awaitable[bytes]:

@@ -109,6 +109,8 @@ class AsyncTransportResponse:
 
     __slots__ = ("_chunks", "_host", "_response", "head")
 
+    is_released = False
+
     def __init__(self, response: httpx.Response, host: str) -> None:
         self._response = response
         self._host = host

@@ -60,9 +60,13 @@ TOKEN_BYTES = b"!#$%&'*+-.^_`|~" + (string.ascii_letters + string.digits).encode
 
 
 class AsyncUpstreamResponse(Protocol):
-    """A response whose head has arrived; its body is read piece by piece."""
+    """A response whose head has arrived; its body is read piece by piece.
+
+    `is_released`: it is there as a whole, and its connection serves other calls already.
+    """
 
     head: ResponseHead
+    is_released: bool
 
     def read(self) -> bytes | Awaitable[bytes]:
         """Return the next bytes, empty at the end; or what waits for them.

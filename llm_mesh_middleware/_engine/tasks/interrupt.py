@@ -6,6 +6,7 @@ import asyncio
 from types import TracebackType
 
 from ..._core.private import PerCall
+from ...exceptions import ServerShutdown
 from ..event_loop import running_loop
 
 __all__ = ["Interrupt"]
@@ -31,6 +32,10 @@ class Interrupt(PerCall):
         if self._is_armed and self._task is not None and self.error is None:
             self.error = error
             self._task.cancel()
+
+    def reason(self) -> Exception:
+        """Return what a cancellation of the task stands for; without `error`, the server did it."""
+        return self.error or ServerShutdown()
 
     def disarm(self) -> None:
         """Stop firing: what the task does next must not be interrupted."""

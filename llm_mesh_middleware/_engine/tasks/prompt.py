@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import types
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Coroutine, Generator
 from typing import Any, TypeVar
 
 __all__ = ["begun", "within"]
@@ -12,7 +12,7 @@ __all__ = ["begun", "within"]
 Result = TypeVar("Result")
 
 
-async def within(seconds: float, awaitable: Awaitable[Result]) -> Result:
+async def within(seconds: float | None, awaitable: Awaitable[Result]) -> Result:
     """Await it, for at most `seconds` once it has to wait.
 
     Raises:
@@ -27,20 +27,25 @@ async def within(seconds: float, awaitable: Awaitable[Result]) -> Result:
     return await _rest(seconds, steps, awaited)
 
 
-def begun(seconds: float, awaitable: Awaitable[None]) -> Awaitable[None] | None:
-    """Begin to await it; return what awaits the rest within `seconds`, None if there is none.
+def begun(
+    seconds: float | None, awaitable: Awaitable[Result]
+) -> Result | Coroutine[Any, Any, Result]:
+    """Begin to await it; return its result, or else what awaits the rest within `seconds`.
 
-    What never waits so takes no coroutine more.
+    What never waits so takes no coroutine more. The result must not be a coroutine.
     """
     steps = awaitable.__await__()
     try:
         awaited = next(steps)
-    except StopIteration:
-        return None
+    except StopIteration as stop:
+        result: Result = stop.value
+        return result
     return _rest(seconds, steps, awaited)
 
 
-async def _rest(seconds: float, steps: Generator[Any, Any, Result], awaited: object) -> Result:
+async def _rest(
+    seconds: float | None, steps: Generator[Any, Any, Result], awaited: object
+) -> Result:
     async with asyncio.timeout(seconds):
         return await _go_on(steps, awaited)
 
