@@ -120,6 +120,7 @@ class Telemetry:
 _NO_OBSERVATION = Observation()
 _NO_SPANS = NoOpTracerProvider()
 _NO_METRICS = NoOpMeterProvider()
+_SDK = "opentelemetry.sdk."
 _API = ("opentelemetry.trace", "opentelemetry.metrics", "opentelemetry._logs")
 
 
@@ -136,4 +137,8 @@ def _is_sdk_there() -> bool:
 def _tracer(version: str, provider: TracerProvider | None, *, has_spans: bool) -> Tracer:
     """Return the tracer of `provider`, or of the provider of the process."""
     spans = (provider or trace.get_tracer_provider()) if has_spans else _NO_SPANS
+    if type(spans).__module__.startswith(_SDK):  # which is then imported already
+        from .owned.tracers import adopt_tracers
+
+        adopt_tracers(spans)
     return adopted_tracer(spans, trace.get_tracer(SCOPE, version, spans))

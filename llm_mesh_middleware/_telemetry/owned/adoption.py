@@ -1,9 +1,7 @@
 """Adopts providers that were set up here, if they are simple enough to replace the SDK's work.
 
-    provider         is adopted if it has
-    MeterProvider    no views, no exemplars, explicit buckets, no internal metrics
-    TracerProvider   limits that our spans cannot reach, processors that ignore starts, no internal
-                     metrics
+    MeterProvider    if it has no views, no exemplars, explicit buckets, no internal metrics
+    TracerProvider   as that of any application (`tracers`); its exporters are ours, too
 
 Private names of the SDK are looked up first. If a release lacks one, the provider is not adopted,
 and the SDK does all the work.
@@ -22,23 +20,17 @@ from opentelemetry.sdk.metrics import Histogram
 from opentelemetry.sdk.metrics import MeterProvider as SDKMeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.metrics.view import DefaultAggregation, ExplicitBucketHistogramAggregation
-from opentelemetry.sdk.trace import Tracer as SDKTracer
-from opentelemetry.sdk.trace import TracerProvider as SDKTracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
-from opentelemetry.trace import Tracer, TracerProvider
+from opentelemetry.trace import TracerProvider
 
-from .deferred_spans import DeferredTracer
-from .handover import DeferredSpanExporter, ProcessorHandover
+from .handover import DeferredSpanExporter
 from .histograms import HistogramBank
 from .registry import register
+from .tracers import adopt_tracers, has_internal_metrics
 
 __all__ = ["adopt"]
 
-# More than a span of ours ever has.
-_MAX_ATTRIBUTES = 100
-_MAX_LINKS = 8
 _EXEMPLARS = "OTEL_METRICS_EXEMPLAR_FILTER"
-_INTERNAL = "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"
 # Variables that give exporters other settings, or other sessions.
 _OTHER_SOURCES = (
     "OTEL_CONFIG_FILE",
@@ -59,11 +51,12 @@ def adopt(
 
     With `is_from_environ`, their exporters were set up from `environ` and nothing else.
     """
-    if environ.get(_INTERNAL, "").strip().lower() == "true":
+    if has_internal_metrics(environ):
         return
     is_plain = is_from_environ and not any(map(environ.get, _OTHER_SOURCES))
     _adopt_meters(metrics.get_meter_provider() if meters is None else meters, environ, is_plain)
-    _adopt_tracers(trace.get_tracer_provider() if tracers is None else tracers, is_plain)
+    provider = trace.get_tracer_provider() if tracers is None else tracers
+    adopt_tracers(provider, environ, partial(_exporter, is_plain))
 
 
 def _adopt_meters(
@@ -130,29 +123,6 @@ def _collect(
 ) -> Any:
     bank.prepare()
     return bank.collect(index, collect(reader, **kwargs), config.resource)
-
-
-def _adopt_tracers(provider: TracerProvider, is_from_environ: bool) -> None:
-    if type(provider) is not SDKTracerProvider:
-        return
-    limits = getattr(provider, "_span_limits", None)
-    most = getattr(limits, "max_span_attributes", 0)
-    links = getattr(limits, "max_links", 0)
-    if limits is None or limits.max_span_attribute_length is not None:
-        return
-    if (most is not None and most < _MAX_ATTRIBUTES) or (links is not None and links < _MAX_LINKS):
-        return
-    try:
-        handover = ProcessorHandover(provider, partial(_exporter, is_from_environ))
-        is_open = handover.is_open()
-    except AttributeError:  # another release of the SDK
-        return
-    if is_open:
-        register(provider, partial(_late, handover))
-
-
-def _late(handover: ProcessorHandover, tracer: Tracer) -> Tracer:
-    return DeferredTracer(tracer, handover) if type(tracer) is SDKTracer else tracer
 
 
 def _exporter(is_from_environ: bool, exporter: SpanExporter) -> DeferredSpanExporter:

@@ -93,6 +93,11 @@ class DeferredSpan(trace.Span):
         return self._tracer.resource
 
     @property
+    def attributes(self) -> Mapping[str, Any]:
+        """What has been set, as on a span of the SDK."""
+        return {**self.initial_attributes, **self.added_attributes}
+
+    @property
     def instrumentation_scope(self) -> InstrumentationScope:
         """The scope of the tracer."""
         return self._tracer.scope
@@ -182,7 +187,7 @@ class DeferredSpan(trace.Span):
             context=self.get_span_context(),
             parent=self.parent,
             resource=tracer.resource,
-            attributes={**self.initial_attributes, **self.added_attributes},
+            attributes=self.attributes,
             events=self.events or (),
             links=self.links,
             kind=self.kind,
@@ -199,8 +204,8 @@ class DeferredTracer(trace.Tracer):
 
     def __init__(self, tracer: SDKTracer, handover: Handover) -> None:
         self._tracer = tracer
+        self._config = getattr(tracer, "_tracer_config", None)
         self.handover = handover
-        self.resource: Resource = tracer.resource
         self.scope: InstrumentationScope = tracer._instrumentation_scope
         self.info = tracer.instrumentation_info
         sampler, ids = tracer.sampler, tracer.id_generator
@@ -209,6 +214,11 @@ class DeferredTracer(trace.Tracer):
         self._is_plain = samples_all and type(ids) is RandomIdGenerator
         self._ignores_parent = sampler is ALWAYS_ON
         self._new_flags = TraceFlags.SAMPLED | _random_flag(ids, None)
+
+    @property
+    def resource(self) -> Resource:
+        """The resource of the process, which the SDK changes after a fork."""
+        return self._tracer.resource
 
     def start_span(
         self,
@@ -222,8 +232,9 @@ class DeferredTracer(trace.Tracer):
         set_status_on_exception: bool = True,
     ) -> trace.Span:
         """Start a span, or return one that is not recorded; `attributes` must not be changed."""
-        if not self.handover.is_open():
-            return self._tracer.start_span(name, context, kind, attributes, links, start_time)
+        sdk = self._tracer
+        if not self.handover.is_open() or getattr(sdk, "_tracer_config", None) is not self._config:
+            return sdk.start_span(name, context, kind, attributes, links, start_time)
         parent = _parent(context)
         if not self._is_plain:
             return self._sampled(name, context, parent, kind, attributes, links or (), start_time)

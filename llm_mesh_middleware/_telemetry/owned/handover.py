@@ -1,8 +1,9 @@
 """Passes ended spans to the processors of a provider.
 
-    all processors are batches   each queues the deferred span; our exporter of the batch encodes
-                                 it, or makes a `ReadableSpan` of it for the SDK's exporter
-    another processor            all processors get a `ReadableSpan` immediately
+    all processors are batches   where we own the exporters, each queues the deferred span; our
+                                 exporter of the batch encodes it, or makes a `ReadableSpan` of it
+                                 for the SDK's exporter
+    other processors             all processors get a `ReadableSpan` immediately
     one that handles starts      the tracer of the SDK makes the spans
 
 Processors may be added at any time.
@@ -26,8 +27,15 @@ from .deferred_spans import DeferredSpan
 
 __all__ = ["DeferredSpanExporter", "ProcessorHandover"]
 
-_IGNORE_STARTS = frozenset(
-    kind.on_start for kind in (SpanProcessor, BatchSpanProcessor, SimpleSpanProcessor)
+# The second is called before the end, with a span that may still be changed; releases of the SDK
+# may lack it.
+_BEFORE_THE_END = ("on_start", "_on_ending")
+_IDLE = tuple(
+    frozenset(
+        getattr(kind, name, None)
+        for kind in (SpanProcessor, BatchSpanProcessor, SimpleSpanProcessor)
+    )
+    for name in _BEFORE_THE_END
 )
 _SAMPLED = 1
 
@@ -55,9 +63,14 @@ class ProcessorHandover:
     """The processors of a provider."""
 
     def __init__(
-        self, provider: SDKTracerProvider, wrapped: Callable[[SpanExporter], DeferredSpanExporter]
+        self,
+        provider: SDKTracerProvider,
+        wrapped: Callable[[SpanExporter], DeferredSpanExporter] | None,
     ) -> None:
-        """`wrapped` returns what exports deferred spans by an exporter of the SDK."""
+        """`wrapped` returns what exports deferred spans by an exporter of the SDK.
+
+        It is None if the exporters belong to the application.
+        """
         self._all: Any = provider._active_span_processor
         self._wrapped = wrapped
         self._seen: object = None
@@ -84,7 +97,7 @@ class ProcessorHandover:
                 queue(span)
 
     def _look_at(self, present: Any) -> None:
-        self._is_open = all(type(each).on_start in _IGNORE_STARTS for each in present)
+        self._is_open = all(map(_ignores_starts, present))
         queues = [self._queue(each) for each in present]
         found = [queue for queue in queues if queue is not None]
         self._queues = found if len(found) == len(queues) else None
@@ -92,7 +105,7 @@ class ProcessorHandover:
 
     def _queue(self, processor: SpanProcessor) -> Callable[[Any], None] | None:
         """Return what queues spans of a batch processor, None for any other processor."""
-        if type(processor) is not BatchSpanProcessor:
+        if self._wrapped is None or type(processor) is not BatchSpanProcessor:
             return None
         try:
             batches: Any = processor._batch_processor
@@ -102,6 +115,12 @@ class ProcessorHandover:
         except AttributeError:  # another release of the SDK
             return None
         return queue
+
+
+def _ignores_starts(processor: SpanProcessor) -> bool:
+    """Return whether a processor does nothing until a span has ended."""
+    found = [getattr(type(processor), name, None) for name in _BEFORE_THE_END]
+    return all(method in idle for method, idle in zip(found, _IDLE, strict=True))
 
 
 def _readable(span: DeferredSpan | ReadableSpan) -> ReadableSpan:

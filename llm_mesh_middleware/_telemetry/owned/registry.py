@@ -18,6 +18,7 @@ __all__ = [
     "Values",
     "adopted_bank",
     "adopted_tracer",
+    "is_adopted",
     "register",
 ]
 
@@ -68,6 +69,11 @@ def register(provider: object, made: Bank | TracerMaker) -> None:
         _tracers.set(provider, made)
     else:
         _banks.set(provider, made)
+
+
+def is_adopted(provider: TracerProvider) -> bool:
+    """Return whether the tracers of a provider are replaced."""
+    return _tracers.get(provider) is not None
 
 
 def adopted_bank(provider: MeterProvider) -> Bank | None:
