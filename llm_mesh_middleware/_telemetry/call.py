@@ -265,7 +265,7 @@ class CallObservation(Observation):
         else:
             model = None if summary is None else summary.model
             account = sinks.kinds.account(kind, model, ending.error_type)
-            metrics.record(account, self._row(ending), self._parent)
+            metrics.record(account, self._row(ending), ending.at)
             if (host := last.endpoint.provider_host) != last.preferred_host:
                 moved = (semconv.FALLBACK_FROM, last.preferred_host), (semconv.FALLBACK_TO, host)
                 metrics.fallbacks.add(1, moved)
@@ -305,6 +305,7 @@ class CallObservation(Observation):
             progress.first_chunk_s if progress.is_stream else None,
             ending.usage,
             ending.status is not None and ending.status < 400,
+            self._parent if self._sinks.metrics.has_exemplars else None,
         )
 
     def _kind_of_last(self) -> CallKind | None:

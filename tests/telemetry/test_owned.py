@@ -1,4 +1,4 @@
-"""Spans and histograms of a provider that was set up here are those of the SDK."""
+"""Spans and histograms of ours are those of the SDK."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ from llm_mesh_middleware._telemetry.owned.adoption import adopt
 from llm_mesh_middleware._telemetry.owned.deferred_spans import DeferredTracer
 from llm_mesh_middleware._telemetry.owned.histograms import OwnHistogram
 from llm_mesh_middleware._telemetry.owned.registry import adopted_bank, adopted_tracer
+from llm_mesh_middleware._telemetry.owned.tracers import adopt_tracers
 from llm_mesh_middleware.testing import Answer, FakeUpstream, Stream, chat_completion
 from llm_mesh_middleware.testing import chat_stream as events
 from tests.conftest import slow
@@ -122,7 +123,12 @@ def act(tracer: trace.Tracer, draw: random.Random) -> None:
     span.end()
 
 
+def adopt_all(provider: TracerProvider) -> None:
+    adopt(MeterProvider(shutdown_on_exit=False), provider, {})
+
+
 @MANY
+@pytest.mark.parametrize("adopted", [adopt_all, adopt_tracers])
 @pytest.mark.parametrize(
     "sampler",
     [
@@ -133,12 +139,14 @@ def act(tracer: trace.Tracer, draw: random.Random) -> None:
     ],
     ids=lambda sampler: sampler.get_description(),
 )
-def test_spans_are_those_of_the_sdk(sampler: Sampler, calls: int) -> None:
+def test_spans_are_those_of_the_sdk(
+    sampler: Sampler, adopted: Callable[[TracerProvider], None], calls: int
+) -> None:
     found = []
     for is_adopted in (False, True):
         provider, exporter = tracers(sampler)
         if is_adopted:
-            adopt(MeterProvider(shutdown_on_exit=False), provider, {})
+            adopted(provider)
         tracer = adopted_tracer(
             provider, provider.get_tracer("scope", "1", "https://schema.example")
         )
@@ -214,6 +222,8 @@ async def test_calls_are_told_of_as_by_the_sdk(upstream: FakeUpstream) -> None:
     found = []
     for is_adopted in (False, True):
         provider, exporter = tracers()
+        if not is_adopted:
+            provider.add_span_processor(Curious())  # so that the SDK makes the spans
         reader = InMemoryMetricReader()
         meters = MeterProvider([reader], RESOURCE, shutdown_on_exit=False)
         if is_adopted:

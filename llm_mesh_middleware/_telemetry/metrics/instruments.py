@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -13,8 +14,7 @@ from opentelemetry.metrics import Meter
 
 from ..._core.values.usage import Usage
 from .. import semconv
-from ..owned.registry import Bank, Recorder, Values
-from ..spans.propagation import LazyContext
+from ..owned.registry import Bank, Recorder
 from .ejections import Ejections
 from .in_flight import InFlight
 from .labels import CallLabels
@@ -25,10 +25,20 @@ from .tallies import Tallies, Tally
 
 __all__ = ["UNTRACED", "MeshMetrics", "metric_generations"]
 
+logger = logging.getLogger("llm_mesh_middleware")
+
 UNTRACED = trace.set_span_in_context(trace.INVALID_SPAN, Context())
 """The context of a measurement without an exemplar, where one would cost more than it is worth."""
 
 _COUNTED: Callable[[Usage], tuple[int, ...]] = attrgetter(*semconv.USAGE_COUNTERS)
+
+# Batches that the SDK records take milliseconds, in which nothing else runs.
+_MAX_OWN, _MAX_BATCH = 256, 8
+_ALONE_S = 0.01
+"""A call that ends so much later than the one before is recorded at once."""
+
+_Column = tuple[Recorder, Sequence[float], dict[str, str | int], Sequence[CallRow]]
+"""A histogram, values, the attributes that all of them have, and the calls they come from."""
 
 _NOTHING = (0,) * len(semconv.USAGE_COUNTERS)
 
@@ -83,18 +93,20 @@ class _Histograms:
 class MeshMetrics:
     """The instruments of one meter provider; `shared_metrics` returns them.
 
-    If the mesh has set up the meter provider, histograms come from its `bank`, and are fed by the
-    ledger like the counters.
+    All calls are recorded in batches, by the ledger. If the mesh has set up the meter provider,
+    histograms come from its `bank`, which adds a batch up; else the SDK takes each value. That is
+    one third cheaper in batches, by what the processor then has in its caches.
     """
 
     def __init__(
         self, meter: Meter, *, generations: frozenset[str], bank: Bank | None = None
     ) -> None:
         self._bank = bank
-        self._ledger = Ledger(self._settle)
-        settle = self._ledger.settle
+        self._ledger = Ledger(self._settle, _MAX_OWN if bank is not None else _MAX_BATCH)
+        self._latest_at = -_ALONE_S
+        self.has_exemplars = bank is None
         if bank is not None:
-            bank.before_collecting(settle)
+            bank.before_collecting(self._prepare)
         made = _Histograms(meter, bank)
         seconds, tokens = made.seconds, made.tokens
         chosen = [names for kind, names in _GENERATIONS.items() if kind in generations]
@@ -114,7 +126,7 @@ class MeshMetrics:
         self._untraced = frozenset((self._overhead, self._per_token))
         self.mirror_duration = seconds(semconv.MESH_MIRROR_DURATION)
         self.http_duration = seconds(semconv.HTTP_SERVER_DURATION, semconv.HTTP_BUCKETS)
-        self._make_counters(meter, settle)
+        self._make_counters(meter, self._prepare)
 
     def _make_counters(self, meter: Meter, settle: Callable[[], None]) -> None:
         """Make counters and gauges; `settle` adds up what the ledger holds."""
@@ -160,22 +172,55 @@ class MeshMetrics:
         self._generation.set(generation)
         self._loaded_at.set(loaded_at)
 
-    def record(self, account: Account, call: CallRow, parent: LazyContext) -> None:
-        """Record a finished exchange: what needs an exemplar now, the rest in batches.
+    def record(self, account: Account, call: CallRow, at: float) -> None:
+        """Record an exchange that has finished at `at`, in seconds: soon, or at once if alone.
+
+        Raises:
+            Exception: what an exemplar filter or reservoir of the application raises.
+        """
+        self._ledger.add(account, call)
+        if self._bank is None:
+            is_alone = at - self._latest_at > _ALONE_S
+            self._latest_at = at
+            if is_alone:
+                self._ledger.settle()
+
+    def _prepare(self) -> None:
+        """Record what is pending, before anything is collected."""
+        try:
+            self._ledger.settle()
+        except Exception:
+            logger.exception("the application's SDK has not recorded some values of calls")
+
+    def _settle(self, labels: CallLabels, calls: list[CallRow]) -> None:
+        if self._bank is not None:
+            self._bank.record_all(
+                (histogram, amounts, attributes)
+                for histogram, amounts, attributes, _ in self._values(labels, calls)
+            )
+        self._count(labels, calls)
+        if self._bank is None:
+            self._record_each(self._values(labels, calls))
+
+    def _record_each(self, values: Iterable[_Column]) -> None:
+        """Have the SDK record values.
 
         Durations and token counts carry exemplars, which lead from a figure to a trace; elsewhere
         an exemplar costs more than it is worth.
         """
-        if self._bank is None:
-            context, untraced = parent.context, self._untraced
-            for histogram, amounts, labels in self._values(account.labels, [call]):
-                for amount in amounts:
-                    histogram.record(amount, labels, UNTRACED if histogram in untraced else context)
-        self._ledger.add(account, call)
+        failure: Exception | None = None
+        for histogram, amounts, attributes, calls in values:
+            is_untraced = histogram in self._untraced
+            for amount, call in zip(amounts, calls, strict=True):
+                context = UNTRACED if is_untraced or call.parent is None else call.parent.context
+                try:
+                    histogram.record(amount, attributes, context)
+                except Exception as exc:  # an exemplar reservoir of the application
+                    failure = exc
+        if failure is not None:
+            raise failure
 
-    def _settle(self, labels: CallLabels, calls: list[CallRow]) -> None:
-        if self._bank is not None:
-            self._bank.record_all(self._values(labels, calls))
+    def _count(self, labels: CallLabels, calls: list[CallRow]) -> None:
         self.requests.add(len(calls), labels.request)
         if not labels.is_inference:
             return
@@ -195,36 +240,40 @@ class MeshMetrics:
             for per_chunk in self._per_chunk:
                 per_chunk.record(each, labels.plain, UNTRACED)
 
-    def _values(self, labels: CallLabels, calls: list[CallRow]) -> Iterable[Values]:
+    def _values(self, labels: CallLabels, calls: list[CallRow]) -> Iterable[_Column]:
         """Return the durations and token counts of calls, by histogram."""
         plain, failed = labels.plain, labels.failed
         durations = [call.duration_s for call in calls]
         for duration in self._durations:
-            yield duration, durations, failed
-        yield self._overhead, [call.overhead_s for call in calls], labels.own
+            yield duration, durations, failed, calls
+        yield self._overhead, [call.overhead_s for call in calls], labels.own, calls
         streams = [call for call in calls if call.first_chunk_s is not None]
         if streams:
             firsts = [call.first_chunk_s or 0.0 for call in streams]
             for histogram in (self._first_token, *self._first_chunks):
-                yield histogram, firsts, plain
-            if paces := [pace for call in streams if (pace := _per_token(call)) is not None]:
-                yield self._per_token, paces, plain
-        used = [call.usage for call in calls if call.usage is not None]
-        if not used:
+                yield histogram, firsts, plain, streams
+            if paced := [call for call in streams if _has_pace(call)]:
+                yield self._per_token, list(map(_per_token, paced)), plain, paced
+        with_usage = [call for call in calls if call.usage is not None]
+        if not with_usage:
             return
+        used = [call.usage for call in calls if call.usage is not None]
         directions = [([usage.input_tokens for usage in used], labels.input)]
         if labels.has_output:
             directions.append(([usage.output_tokens for usage in used], labels.output))
         for index, (amounts, attributes) in enumerate(directions):
             if self._token_usage is not None:
-                yield self._token_usage, amounts, attributes
+                yield self._token_usage, amounts, attributes, with_usage
             if self._token_histograms is not None:
-                yield self._token_histograms[index], amounts, failed
+                yield self._token_histograms[index], amounts, failed, with_usage
 
 
-def _per_token(call: CallRow) -> float | None:
+def _has_pace(call: CallRow) -> bool:
+    """Return whether a stream has had tokens after the first, whose time is known."""
+    return call.usage is not None and call.usage.output_tokens >= 2
+
+
+def _per_token(call: CallRow) -> float:
     """Return the seconds for each token after the first."""
-    first_s, usage = call.first_chunk_s, call.usage
-    if first_s is None or usage is None or usage.output_tokens < 2:
-        return None
-    return (call.duration_s - first_s) / (usage.output_tokens - 1)
+    tokens = 0 if call.usage is None else call.usage.output_tokens
+    return (call.duration_s - (call.first_chunk_s or 0.0)) / (tokens - 1)

@@ -1,7 +1,7 @@
 """Batches calls with the same attributes, so that their metrics are added up together.
 
-A histogram takes sixty steps of the interpreter for a value, many of which a batch takes once. So
-where no value is needed immediately, as it is for an exemplar, a call is one row in a list.
+A histogram of ours takes sixty steps of the interpreter for a value, many of which a batch takes
+once; one of the SDK takes a thousand. So a call is one row in a list.
 
     add       the row is appended first; then its account is queued, unless it is already
     settle    an account is dequeued first; then its rows are taken
@@ -20,8 +20,6 @@ from .rows import CallRow
 
 __all__ = ["Account", "Ledger"]
 
-_MAX_ROWS = 256
-
 
 class Account:
     """The calls with the same attributes that have not been added up."""
@@ -37,9 +35,13 @@ class Account:
 class Ledger:
     """The accounts of one set of instruments."""
 
-    def __init__(self, add_up: Callable[[CallLabels, list[CallRow]], None]) -> None:
-        """`add_up` takes calls with the same attributes; it is called by one thread at a time."""
+    def __init__(self, add_up: Callable[[CallLabels, list[CallRow]], None], most_rows: int) -> None:
+        """`add_up` takes calls with the same attributes; it is called by one thread at a time.
+
+        It is called at the latest for `most_rows` of them.
+        """
         self._add_up = add_up
+        self._most_rows = most_rows
         self._queue: deque[Account] = deque()
         self._lock = ForkLock()
 
@@ -50,7 +52,7 @@ class Ledger:
         if not account.is_queued:
             account.is_queued = True
             self._queue.append(account)
-        if len(rows) >= _MAX_ROWS:
+        if len(rows) >= self._most_rows:
             self.settle()
 
     def settle(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from ..._core.values.usage import Usage
+from ..spans.propagation import LazyContext
 
 __all__ = ["CallRow"]
 
@@ -12,7 +13,8 @@ __all__ = ["CallRow"]
 class CallRow(msgspec.Struct, frozen=True, gc=False):
     """The measurements of one finished exchange; all durations are in seconds.
 
-    `is_success`: the provider's response was a success.
+    `is_success`: the provider's response was a success. `parent` has the span of the exchange, for
+    exemplars.
     """
 
     duration_s: float
@@ -20,3 +22,4 @@ class CallRow(msgspec.Struct, frozen=True, gc=False):
     first_chunk_s: float | None
     usage: Usage | None
     is_success: bool
+    parent: LazyContext | None
