@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 LIMITS = {
     "unary, no SDK": 380,
     "SDK of ours": 512,
-    "SDK of the application": 1338,
+    "SDK of the application": 1227,
     "access line": 428,
     "event of a stream": 31.8,
     "translation": 672,
