@@ -46,7 +46,9 @@ class CallProgress(msgspec.Struct):
     def upstream_request_id(self) -> str | None:
         """The provider's own id of the last attempt."""
         head = None if self.last is None else self.heads.get(self.last.attempt)
-        return None if head is None else head.headers.get("x-request-id")
+        if head is None or b"x-request-id" not in head.headers.by_name:
+            return None
+        return head.headers.get("x-request-id")
 
     @property
     def route(self) -> str | None:

@@ -11,8 +11,8 @@ tracer makes the spans while a processor handles their start.
 
 from __future__ import annotations
 
-import random
 import time
+from binascii import hexlify
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -34,12 +34,15 @@ from opentelemetry.trace import (
     TraceState,
 )
 
+from .ids import Ids
+
 __all__ = ["Handover", "DeferredSpan", "DeferredTracer"]
 
 _UNSET = Status(StatusCode.UNSET)
 _UNSAMPLED = frozenset((Decision.DROP, Decision.RECORD_ONLY))
 _NOTHING: dict[str, Any] = {}
-_SPAN_BITS = (1 << 64) - 1
+_FLAGS = tuple(b"-%02x" % flags for flags in range(4))
+_new_ids = Ids().new
 
 
 class Handover(Protocol):
@@ -120,8 +123,8 @@ class DeferredSpan(trace.Span):
         """Return W3C Trace Context below this span; None if it has a tracestate."""
         if self.trace_state:
             return None
-        text = f"00-{self.ids.hex('-', -16)}-{self.flags:02x}"
-        return ((b"traceparent", text.encode()),)
+        ids = hexlify(self.ids, "-", -16)
+        return ((b"traceparent", b"00-%b%b" % (ids, _FLAGS[self.flags])),)
 
     def is_recording(self) -> bool:
         """Return whether it has not ended."""
@@ -315,18 +318,8 @@ def _parent(context: Context | None) -> SpanContext | None:
     return found if found.is_valid else None
 
 
-def _new_ids() -> bytes:
-    """Return ids as the SDK's generator makes them, both at once; neither may be zero."""
-    while True:
-        made = random.getrandbits(192)
-        if made >> 64 and made & _SPAN_BITS:
-            return made.to_bytes(24, "big")
-
-
 def _ids_below(parent: SpanContext) -> bytes:
-    while not (own := random.getrandbits(64)):
-        pass
-    return parent.trace_id.to_bytes(16, "big") + own.to_bytes(8, "big")
+    return parent.trace_id.to_bytes(16, "big") + _new_ids()[16:]
 
 
 def _copied(links: Sequence[Link] | None) -> Sequence[Link]:

@@ -1,0 +1,39 @@
+"""Random ids of traces and spans, drawn many at once: one by one, they take six times as long."""
+
+from __future__ import annotations
+
+import random
+
+from ..._process.forks import follow_forks
+
+__all__ = ["Ids"]
+
+_COUNT = 64
+_BYTES = 24
+_ZEROS = bytes(8)
+
+
+class Ids:
+    """Ids as the SDK's generator makes them; a forked child draws its own."""
+
+    def __init__(self) -> None:
+        self._drawn: list[bytes] = []
+        follow_forks(self)
+
+    def _begin_process(self) -> None:
+        self._drawn = []
+
+    def new(self) -> bytes:
+        """Return 16 bytes of a trace and 8 of a span, neither of them zero."""
+        try:
+            return self._drawn.pop()
+        except IndexError:
+            found, *others = self._draw()
+            self._drawn += others
+            return found
+
+    def _draw(self) -> list[bytes]:
+        data = _ZEROS
+        while _ZEROS in data:
+            data = random.randbytes(_BYTES * _COUNT)
+        return [data[at : at + _BYTES] for at in range(0, len(data), _BYTES)]
