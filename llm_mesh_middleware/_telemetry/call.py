@@ -34,7 +34,8 @@ from .records.access_record import access_record
 from .records.direct import direct_handler
 from .sinks import Sinks
 from .spans.attempts import Attempt
-from .spans.call_attributes import end_attributes, start_attributes
+from .spans.call_attributes import own_attributes, start_attributes
+from .spans.call_ends import CallEnd
 from .spans.call_kinds import CallKind
 from .spans.propagation import (
     LazyContext,
@@ -62,6 +63,7 @@ class CallObservation(Observation):
     _span: Span | None = None
     _kind: CallKind | None = None
     _last_kind: CallKind | None = None
+    _end: CallEnd | None = None
     _chunk_at: float | None = None
     _chunk_account: Account | None = None
 
@@ -187,7 +189,9 @@ class CallObservation(Observation):
 
     def ended(self, status: int | None, error: BaseException | None, usage: Usage | None) -> None:
         ending = Ending.of(time.perf_counter(), status, error, usage)
-        self._last_kind = self._kind_of_last()
+        self._last_kind = kind = self._kind_of_last()
+        if kind is not None:
+            self._end = self._sinks.kinds.end(kind, self._progress, ending)
         for step in _LAST_STEPS if self._server is None else _LAST_STEPS_OF_SERVER:
             try:
                 step(self, ending)
@@ -233,11 +237,12 @@ class CallObservation(Observation):
         if self._server is not None:
             self._parent = LazyContext(self._server.begin_span(progress.route))
         parent = self._parent
+        self._started_with = attributes = start_attributes(kind, progress.request)
         self._span = span = self._sinks.tracer.start_span(
             kind.span_name,
             parent.context,
             SpanKind.CLIENT,
-            attributes=start_attributes(kind, progress.request),
+            attributes=attributes,
             links=self._links,
         )
         parent.enter(span)
@@ -245,10 +250,7 @@ class CallObservation(Observation):
     def _complete(self, span: Span, ending: Ending) -> None:
         sinks, progress = self._sinks, self._progress
         if span.is_recording():
-            kind = self._last_kind
-            span.set_attributes(end_attributes(progress, ending, kind))
-            if kind is not self._kind and kind is not None:
-                span.update_name(kind.span_name)
+            self._describe(span, ending)
             if ending.error_type is not None and ending.is_failure:
                 span.set_status(Status(StatusCode.ERROR))
         if ending.error is not None:
@@ -257,15 +259,31 @@ class CallObservation(Observation):
             context = trace.set_span_in_context(span)
             sinks.content.write(span, context, progress.request, progress.summary)
 
+    def _describe(self, span: Span, ending: Ending) -> None:
+        progress, kind, end = self._progress, self._last_kind, self._end
+        if kind is None or end is None:
+            return
+        own, known = own_attributes(progress, ending, has_output=kind.has_output), end.attributes
+        if kind is self._kind:
+            set_distinct = getattr(span, "set_distinct", None)  # of a deferred span
+            if set_distinct is not None:
+                set_distinct(self._started_with, known, own)
+                return
+        else:
+            span.update_name(kind.span_name)
+            first, last = progress.first, progress.last
+            if first and last and first.endpoint.provider_host != last.endpoint.provider_host:
+                # The provider of the response is not the one of the first attempt.
+                span.set_attributes(start_attributes(kind, progress.request))
+        span.set_attributes({**known, **own})
+
     def _record(self, ending: Ending) -> None:
-        sinks, progress, kind = self._sinks, self._progress, self._last_kind
+        sinks, progress, end = self._sinks, self._progress, self._end
         metrics, summary, last = sinks.metrics, progress.summary, progress.last
-        if last is None or kind is None:
+        if last is None or end is None:
             metrics.requests.add(1, self._refusal_labels(ending.error_type))
         else:
-            model = None if summary is None else summary.model
-            account = sinks.kinds.account(kind, model, ending.error_type)
-            metrics.record(account, self._row(ending), ending.at)
+            metrics.record(end.account, self._row(ending), ending.at)
             if (host := last.endpoint.provider_host) != last.preferred_host:
                 moved = (semconv.FALLBACK_FROM, last.preferred_host), (semconv.FALLBACK_TO, host)
                 metrics.fallbacks.add(1, moved)

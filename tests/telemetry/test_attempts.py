@@ -208,7 +208,7 @@ async def test_the_first_of_two_racing_attempts_may_win(
 ) -> None:
     upstream.always(Answer(200, [], chat_completion("Hi"), delay=0.05))
     second.always(Cut(how="stall"))
-    rule = {"retry": {"hedgeAfter": "20ms"}}
+    rule = {"retry": {"hedgeAfter": "1ms"}}
     mesh = make_mesh(recorder, upstream, second, rule=rule, settings={"attempt_spans": mode})
     async with calling(mesh) as client:
         assert (await chat(client)).headers["x-llm-mesh-provider"] == "a"

@@ -56,9 +56,10 @@ class Handover(Protocol):
 
 
 class DeferredSpan(trace.Span):
-    """One recorded span; `initial_attributes` are kept by reference, and not changed.
+    """One recorded span, whose attributes are in three parts without a common name.
 
-    `ids` are 16 bytes of the trace and 8 of the span.
+    `initial_attributes` and `known_attributes` are kept by reference, and not changed: those of
+    many spans are one object. `ids` are 16 bytes of the trace and 8 of the span.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class DeferredSpan(trace.Span):
         self.links = links
         self.start_time = start_time
         self.trace_state = trace_state
+        self.known_attributes: Mapping[str, Any] = _NOTHING
         self.added_attributes = _NOTHING
         self.events: list[Event] | None = None
         self.status = _UNSET
@@ -98,7 +100,7 @@ class DeferredSpan(trace.Span):
     @property
     def attributes(self) -> Mapping[str, Any]:
         """What has been set, as on a span of the SDK."""
-        return {**self.initial_attributes, **self.added_attributes}
+        return {**self.initial_attributes, **self.known_attributes, **self.added_attributes}
 
     @property
     def instrumentation_scope(self) -> InstrumentationScope:
@@ -134,14 +136,24 @@ class DeferredSpan(trace.Span):
         """Set attributes."""
         if self.end_time:
             return
-        initial_attributes = self.initial_attributes
-        if initial_attributes and not initial_attributes.keys().isdisjoint(attributes):
-            self.added_attributes = {**initial_attributes, **self.added_attributes, **attributes}
-            self.initial_attributes = _NOTHING
+        initial, known = self.initial_attributes, self.known_attributes
+        if not (initial.keys().isdisjoint(attributes) and known.keys().isdisjoint(attributes)):
+            self.added_attributes = {**initial, **known, **self.added_attributes, **attributes}
+            self.initial_attributes = self.known_attributes = _NOTHING
         elif self.added_attributes:
             self.added_attributes.update(attributes)
         else:
             self.added_attributes = dict(attributes)
+
+    def set_distinct(
+        self, started_with: Mapping[str, Any], known: Mapping[str, Any], added: dict[str, Any]
+    ) -> None:
+        """Set `known` and `added`, which have no name in common, nor with `started_with`."""
+        is_distinct = self.initial_attributes is started_with  # no sampler has added any
+        if is_distinct and self.known_attributes is self.added_attributes and not self.end_time:
+            self.known_attributes, self.added_attributes = known, added
+        else:
+            self.set_attributes({**known, **added})
 
     def set_attribute(self, key: str, value: Any) -> None:
         """Set an attribute."""

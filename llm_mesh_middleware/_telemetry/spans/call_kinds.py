@@ -1,7 +1,8 @@
 """The kinds of calls: the same operation, models, provider and rule.
 
 The name of a call's span, the attributes that it starts with and the labels of its metrics follow
-from these, so they are made once for each kind of calls.
+from these, so they are made once for each kind of calls. Calls of one kind end in few ways, by
+status, model and reason, from which most attributes follow that they end with.
 """
 
 from __future__ import annotations
@@ -15,17 +16,21 @@ from ..._core.values.messages import UpstreamRequest
 from ..._core.values.operations import Operation
 from ..._core.values.selection import Selection
 from .. import semconv
+from ..ending import Ending
 from ..metrics.labels import CallKey, call_labels, has_output
 from ..metrics.ledger import Account
 from ..metrics.limited_names import ModelNames
 from ..progress import CallProgress, operation_name
 from ..records.access_log import clean
+from .call_ends import CallEnd, known_attributes
 from .request_attributes import AttributeValue
 
 __all__ = ["CallKind", "CallKinds"]
 
 _MAX_TEXT = 256
 _MAX_KINDS = 512
+_MAX_ENDS = 64
+_MAX_END_CHARS = 1024
 _API_TYPES = {"/chat/completions": "chat_completions", "/responses": "responses"}
 
 
@@ -45,7 +50,7 @@ class CallKind(msgspec.Struct, frozen=True):
     """Calls of one kind; `attributes` must not be changed. `has_output` is as in `CallLabels`.
 
     `accounts` are those of the metrics, by the label of the response's model and the type of the
-    error.
+    error; `ends` are by all that their attributes follow from.
     """
 
     key: _Key
@@ -53,6 +58,7 @@ class CallKind(msgspec.Struct, frozen=True):
     has_output: bool
     attributes: Mapping[str, AttributeValue]
     accounts: dict[tuple[str | None, str | None], Account] = {}
+    ends: dict[tuple[object, ...], CallEnd] = {}
 
 
 class CallKinds:
@@ -87,6 +93,36 @@ class CallKinds:
         found = self._kinds.get(key)
         return self._enter(_Key._make(key)) if found is None else found
 
+    def end(self, kind: CallKind, progress: CallProgress, ending: Ending) -> CallEnd:
+        """Return how a call has ended; `kind` is that of its last attempt."""
+        last, summary = progress.last, progress.summary
+        key = (
+            progress.attempts,
+            ending.status,
+            ending.error_type,
+            ending.error is None,
+            ending.usage is None,
+            ending.outcome if progress.is_stream else None,
+            None if last is None else (last.preferred_host, last.added_usage, last.dropped),
+            None
+            if summary is None
+            else (
+                summary.model,
+                summary.system_fingerprint,
+                summary.service_tier,
+                summary.finish_reasons,
+                summary.dropped,
+            ),
+        )
+        found = kind.ends.get(key)
+        if found is None:
+            found = self._ended(kind, progress, ending)
+            if len(str(key)) <= _MAX_END_CHARS:
+                if len(kind.ends) >= _MAX_ENDS:
+                    kind.ends.clear()
+                kind.ends[key] = found
+        return found
+
     def account(
         self, kind: CallKind, response_model: str | None, error_type: str | None
     ) -> Account:
@@ -104,6 +140,11 @@ class CallKinds:
         span_name = f"{name} {clean(key.model)}" if key.model else name
         made = self._kinds[key] = CallKind(key, span_name, has_output(name), _attributes(key))
         return made
+
+    def _ended(self, kind: CallKind, progress: CallProgress, ending: Ending) -> CallEnd:
+        model = None if progress.summary is None else progress.summary.model
+        account = self.account(kind, model, ending.error_type)
+        return CallEnd(known_attributes(progress, ending), account)
 
     def _open(self, kind: CallKind, response_model: str | None, error_type: str | None) -> Account:
         call, selection = kind.key, kind.key.selection

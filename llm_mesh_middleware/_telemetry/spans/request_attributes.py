@@ -96,6 +96,8 @@ _DEFAULT_VALUES = {
 def request_attributes(fields: Fields) -> dict[str, AttributeValue]:
     """Return the parameters of a body that have the right type."""
     found: dict[str, AttributeValue] = {}
+    if _READ.isdisjoint(fields):
+        return found
     for name, raw in fields.items():
         if name in _MEMBERS:
             attribute = _MEMBERS[name][0]
@@ -167,6 +169,8 @@ _READERS: Mapping[str, tuple[str, Callable[[msgspec.Raw], Any], Callable[[Any], 
         lambda config: (config.effort or "")[:_MAX_TEXT],
     ),
 }
+
+_READ = frozenset((*_MEMBERS, *_READERS, _PROMPT, _CONFIG))
 
 
 def _decoded(decode: Callable[[msgspec.Raw], Decoded], raw: msgspec.Raw) -> Decoded | None:

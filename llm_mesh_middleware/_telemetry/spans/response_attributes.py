@@ -7,7 +7,7 @@ from ..._core.values.usage import Usage
 from .. import semconv
 from .request_attributes import AttributeValue
 
-__all__ = ["add_summary", "add_usage"]
+__all__ = ["add_facts", "add_usage"]
 
 _SHORT = slice(256)
 _MAX_REASONS = 128
@@ -28,20 +28,14 @@ def add_usage(found: dict[str, AttributeValue], usage: Usage, *, has_output: boo
         found[f"gen_ai.usage.{kind}"] = amount
 
 
-def add_summary(
-    found: dict[str, AttributeValue], summary: AnswerSummary, *, is_whole: bool
-) -> None:
-    """Add the facts of the response; a choice that broke off has the reason `error`."""
-    if summary.id is not None:
-        found[semconv.RESPONSE_ID] = summary.id[_SHORT]
+def add_facts(found: dict[str, AttributeValue], summary: AnswerSummary, *, is_whole: bool) -> None:
+    """Add the facts that responses share; a choice that broke off has the reason `error`."""
     if summary.model is not None:
         found[semconv.RESPONSE_MODEL] = summary.model[_SHORT]
     if summary.system_fingerprint is not None:
         found[semconv.OPENAI_FINGERPRINT] = summary.system_fingerprint[_SHORT]
     if summary.service_tier is not None:
         found[semconv.OPENAI_RESPONSE_TIER] = summary.service_tier[_SHORT]
-    if summary.events:
-        found[semconv.CHUNK_COUNT] = summary.events
     reasons = summary.finish_reasons[:_MAX_REASONS]
     if is_whole:  # lists: generators are slower
         shown = [reason[_SHORT] for reason in reasons if reason is not None]

@@ -75,7 +75,8 @@ def _of_deferred(span: DeferredSpan) -> bytes:
             b"\x2a%b%b" % (varint(len(name)), name) if name else b"",
             _KINDS[span.kind],
             _pack_times(b"\x39", span.start_time, b"\x41", span.end_time),
-            _started_with(span.initial_attributes),
+            _kept(span.initial_attributes),
+            _kept(span.known_attributes),
             attributes(9, span.added_attributes),
             b"".join([tagged(11, _event(each)) for each in span.events]) if span.events else b"",
             b"".join([tagged(13, _link(each)) for each in span.links]) if span.links else b"",
@@ -85,18 +86,18 @@ def _of_deferred(span: DeferredSpan) -> bytes:
     )
 
 
-# What spans of one kind start with is one object, as `start_attributes` keeps it.
+# What spans of one kind start with is one object, and so is most of what they end with.
 _known: dict[int, tuple[Any, bytes]] = {}
 
 
-def _started_with(initial_attributes: Any) -> bytes:
-    known = _known.get(id(initial_attributes))
-    if known is not None and known[0] is initial_attributes:
+def _kept(known_attributes: Any) -> bytes:
+    known = _known.get(id(known_attributes))
+    if known is not None and known[0] is known_attributes:
         return known[1]
-    made = attributes(9, initial_attributes)
+    made = attributes(9, known_attributes)
     if len(_known) >= _MAX_KEPT:
         _known.clear()
-    _known[id(initial_attributes)] = initial_attributes, made
+    _known[id(known_attributes)] = known_attributes, made
     return made
 
 

@@ -1,0 +1,48 @@
+"""How a call of one kind ends, and the attributes and metrics that follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from .. import semconv
+from ..ending import Ending
+from ..metrics.ledger import Account
+from ..progress import CallProgress
+from .request_attributes import AttributeValue
+from .response_attributes import add_facts
+
+__all__ = ["CallEnd", "known_attributes"]
+
+
+class CallEnd(msgspec.Struct, frozen=True):
+    """A way to end; `attributes` must not be changed, `account` is that of the metrics."""
+
+    attributes: Mapping[str, AttributeValue]
+    account: Account
+
+
+def known_attributes(progress: CallProgress, ending: Ending) -> dict[str, AttributeValue]:
+    """Return the attributes that a call has in common with others that end like it."""
+    last, summary = progress.last, progress.summary
+    found: dict[str, AttributeValue] = {
+        semconv.ATTEMPT_COUNT: progress.attempts,
+        semconv.USAGE_SOURCE: "none" if ending.usage is None else "provider",
+    }
+    if last is not None:
+        if last.endpoint.provider_host != last.preferred_host:
+            found[semconv.IS_FALLBACK] = True
+        if last.added_usage:
+            found[semconv.USAGE_INJECTED] = True
+        if dropped := last.dropped if summary is None else last.dropped + summary.dropped:
+            found[semconv.DROPPED] = dropped
+    if ending.status is not None:
+        found[semconv.HTTP_STATUS] = ending.status
+    if ending.error_type is not None:
+        found[semconv.ERROR_TYPE] = ending.error_type
+    if progress.is_stream:
+        found[semconv.STREAM_OUTCOME] = ending.outcome
+    if summary is not None:
+        add_facts(found, summary, is_whole=ending.error is None)
+    return found
