@@ -23,10 +23,13 @@ class FetchedToken(Discreet, frozen=True):
     token: Renewed[str]
     secrets: Secrets
 
+    def at_once(self, request: UpstreamRequest) -> None:
+        """Return None: the token may have to be renewed."""
+
     def apply(
         self, request: UpstreamRequest, wall_clock: Callable[[], float], deadline: Deadline
     ) -> Generator[Step, StepResult, UpstreamRequest]:
         """Return the request with the token."""
         token = yield from self.token.get(wall_clock, deadline)
         self.secrets.learn(token.encode("latin-1"))
-        return (yield from bearer_token(token).apply(request, wall_clock, deadline))
+        return bearer_token(token).at_once(request)

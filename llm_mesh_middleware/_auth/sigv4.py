@@ -77,6 +77,9 @@ class SigV4(Discreet, frozen=True):
     secrets: Secrets
     service: str = "bedrock"
 
+    def at_once(self, request: UpstreamRequest) -> None:
+        """Return None: a signature has the time in it."""
+
     def apply(
         self, request: UpstreamRequest, wall_clock: Callable[[], float], deadline: Deadline
     ) -> Generator[Step, StepResult, UpstreamRequest]:

@@ -22,14 +22,18 @@ class StaticHeader(Discreet, frozen=True):
     name: bytes
     value: bytes
 
-    def apply(
-        self, request: UpstreamRequest, wall_clock: Callable[[], float], deadline: Deadline
-    ) -> Generator[Step, StepResult, UpstreamRequest]:
-        """Return the request with the key, without waiting."""
+    def at_once(self, request: UpstreamRequest) -> UpstreamRequest:
+        """Return the request with the key."""
         name, headers = self.name, request.headers
         if name in dict(headers):
             headers = tuple([field for field in headers if field[0] != name])
         return replace(request, headers=(*headers, (name, self.value)))
+
+    def apply(
+        self, request: UpstreamRequest, wall_clock: Callable[[], float], deadline: Deadline
+    ) -> Generator[Step, StepResult, UpstreamRequest]:
+        """Return the request with the key, without waiting."""
+        return self.at_once(request)
         yield  # makes this a generator, like the credentials that fetch a token
 
 

@@ -105,6 +105,9 @@ def test_an_observer_sees_no_key_and_cannot_replace_it() -> None:
 class Fetched:
     """A credential that waits before it signs."""
 
+    def at_once(self, request: UpstreamRequest) -> None:
+        """There is nothing yet."""
+
     def apply(
         self, request: UpstreamRequest, wall_clock: Callable[[], float], deadline: Deadline
     ) -> Generator[Step, StepResult, UpstreamRequest]:

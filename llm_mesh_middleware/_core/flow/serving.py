@@ -110,19 +110,28 @@ class _Serving(PerCall):
             return addressed.refusal(error)
 
     def _admitted(self, request: ClientRequest) -> Flow:
-        max_bytes = self._entrance.max_request_bytes
-        check_body(request.headers, max_bytes)
+        """Return the flow of an admitted request, that of the exchange if nothing is missing."""
+        check_body(request.headers, self._entrance.max_request_bytes)
+        if self._body is None and self._entrance.attributes is None:
+            return self._complete(request)
+        return self._completed(request)
+
+    def _completed(self, request: ClientRequest) -> Flow:
         if self._entrance.attributes is not None:
             facts = yield from ask(self._entrance.attributes, request.native)
             # The consumer of the client key overrides the application's attributes.
             request = replace(request, attributes={**facts, **request.attributes})
         if self._body is not None:
-            body = yield Ask(self._body, max_bytes)  # without `ask`: this path is hot
+            # Without `ask`: this path is hot.
+            body = yield Ask(self._body, self._entrance.max_request_bytes)
             if body.__class__ is Refused:
                 raise body.error
             request = replace(request, body=body, host=self._addressed.host.name)
-        if len(request.body) > max_bytes:
-            raise too_large(max_bytes)
-        self._has_begun = True
+        return (yield from self._complete(request))
+
+    def _complete(self, request: ClientRequest) -> Flow:
         entrance = self._entrance
-        return (yield from entrance.proceed(self._addressed.host, request, entrance.keepalive_s))
+        if len(request.body) > entrance.max_request_bytes:
+            raise too_large(entrance.max_request_bytes)
+        self._has_begun = True
+        return entrance.proceed(self._addressed.host, request, entrance.keepalive_s)

@@ -14,6 +14,12 @@ __all__ = ["Credential"]
 class Credential(Protocol):
     """Authenticates calls to a provider. Immutable; concurrent calls share it."""
 
+    def at_once(self, request: UpstreamRequest) -> UpstreamRequest | None:
+        """Return `request` with the credential, or None if only `apply` can.
+
+        Nearly every credential is a key that is there already, which takes no generator.
+        """
+
     def apply(
         self, request: UpstreamRequest, wall_clock: Callable[[], float], deadline: Deadline
     ) -> Generator[Step, StepResult, UpstreamRequest]:

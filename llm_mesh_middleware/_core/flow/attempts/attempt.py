@@ -23,6 +23,7 @@ from ...http.hops import next_hops
 from ...pricing.charge import Charge
 from ...pricing.prices import NO_PRICES
 from ...private import PerCall
+from ...provider.credential import Credential
 from ...provider.health import Lease
 from ...provider.upstream import Upstream
 from ...routing.retry_policy import Verdict
@@ -114,8 +115,8 @@ class Attempt(PerCall):
         """Whether the mesh adds a credential to the call."""
         return self._context.operation in self.upstream.credentials
 
-    def prepare(self) -> Generator[Step, StepResult, Send | Failure]:
-        """Return the step that makes the call, after the credential has got its token.
+    def prepare(self) -> Send | Generator[Step, StepResult, Send | Failure]:
+        """Return the step that makes the call, or how to get it if the credential needs a token.
 
         A credential that cannot be had is a failure of this attempt alone.
         """
@@ -125,15 +126,27 @@ class Attempt(PerCall):
         request = context.observation.sending(request) or request
         credential = self.upstream.credentials.get(context.operation)
         if credential is not None:
-            try:
-                request = yield from credential.apply(request, context.wall_clock, self._first_byte)
-            except UpstreamError as error:
-                return Failure(error)
+            complete = credential.at_once(request)
+            if complete is None:
+                return self._authenticated(credential, request)
+            request = complete
+        return Send(request, self._first_byte)
+
+    def _authenticated(
+        self, credential: Credential, request: UpstreamRequest
+    ) -> Generator[Step, StepResult, Send | Failure]:
+        try:
+            wall_clock, until = self._context.wall_clock, self._first_byte
+            request = yield from credential.apply(request, wall_clock, until)
+        except UpstreamError as error:
+            return Failure(error)
         return Send(request, self._first_byte)
 
     def prepare_now(self) -> Send | None:
         """Prepare without waiting; return None if the credential needs to wait."""
         preparing = self.prepare()
+        if isinstance(preparing, Send):
+            return preparing
         try:
             next(preparing)
         except StopIteration as stop:

@@ -68,43 +68,48 @@ class AttemptSequence(PerCall):
 
     def run(self) -> Flow:
         """Make attempts until one is final or nothing is left to try."""
-        clock = self._context.clock
-        if self._context.operation.continues_by:
+        context, plan = self._context, self._plan
+        clock, ends_at, rule = context.clock, context.deadline.at, context.rule
+        if context.operation.continues_by:
             yield from self._recall()
-        choice: Choice | None = self._plan.first(clock())
+        choice: Choice | None = plan.first(clock())
         best: tuple[Attempt, Outcome] | None = None
         streaming: Lease | None = None
         try:
-            while choice is not None and clock() < self._context.deadline.at:
-                if choice.is_on_trial:
-                    yield Await(choice.health.on_news, self._context.deadline)
-                    choice = self._plan.afforded(choice, clock())
-                    continue
-                if choice.pause_s and not (yield from self._pause(choice.pause_s)):
-                    break
-                gate = choice.candidate.backend.policy
+            while choice is not None and clock() < ends_at:
                 lease = None
-                if gate is None or (yield from self._admit(choice)):
-                    lease = self._leased(choice) or (yield from self._queued(choice))
+                if choice.candidate.backend.policy is None and not (
+                    choice.is_on_trial or choice.pause_s
+                ):
+                    lease = self._leased(choice)
                 if lease is None:
-                    choice = self._plan.instead(choice, clock())
-                    continue
+                    choice, lease = yield from self._waited_for(choice)
+                    if choice is None or lease is None:
+                        continue
                 try:
-                    choice, attempt, head = yield from self._call_out(choice, lease)
+                    attempt = self._begin(choice, lease)
+                    if rule.retry.hedge_after_s is None or attempt.is_for_stream:
+                        prepared = attempt.prepare()
+                        send = prepared if isinstance(prepared, Send) else (yield from prepared)
+                        head = (yield send) if isinstance(send, Send) else send
+                    else:
+                        choice, attempt, head = yield from self._race(choice, attempt)
+                    if rule.reads_quota and isinstance(head, ResponseHead):
+                        choice.health.quota.learn(head.headers, clock(), context.wall_clock)
                     outcome = attempt.receive(head)
                     if not isinstance(outcome, Outcome):
                         outcome = yield from outcome
                 except UnsupportedField as refused:  # another provider's dialect may have it
                     self._unsupported = self._unsupported or refused
-                    choice = self._plan.untried(clock())
+                    choice = plan.untried(clock())
                     continue
                 if outcome.error is None or best is None or best[1].error is not None:
                     best = attempt, outcome  # a later failure does not replace a real response
                 # Reported before the plan checks the provider's health.
                 is_good = self._report(attempt, outcome)
-                choice = None if is_good else self._plan.after(choice, outcome, clock())
+                choice = None if is_good else plan.after(choice, outcome, clock())
             if best is not None:
-                if self._context.operation.continues_by:
+                if context.operation.continues_by:
                     yield from self._remember(*best)
                 streaming = None if best[1].relay is None else best[0].lease
         finally:
@@ -112,7 +117,7 @@ class AttemptSequence(PerCall):
                 if lease.is_open and lease is not streaming:
                     lease.end("cancelled", clock())
         if best is None:
-            raise self._refused or self._unsupported or self._plan.unavailable(clock())
+            raise self._refused or self._unsupported or plan.unavailable(clock())
         return self._reply(*best)
 
     def _recall(self) -> Steps:
@@ -132,6 +137,21 @@ class AttemptSequence(PerCall):
         if summary is not None and summary.id is not None:
             provider, now = attempt.upstream.identity, self._context.clock()
             yield from self._affinity.remember(self._context.route, summary.id, provider, now)
+
+    def _waited_for(
+        self, choice: Choice
+    ) -> Generator[Step, StepResult, tuple[Choice | None, Lease | None]]:
+        """Wait for what the choice needs; return it with a lease, or what to choose instead."""
+        if choice.is_on_trial:
+            yield Await(choice.health.on_news, self._context.deadline)
+            return self._plan.afforded(choice, self._context.clock()), None
+        if choice.pause_s and not (yield from self._pause(choice.pause_s)):
+            return None, None
+        if choice.backend.policy is None or (yield from self._admit(choice)):
+            lease = self._leased(choice) or (yield from self._queued(choice))
+            if lease is not None:
+                return choice, lease
+        return self._plan.instead(choice, self._context.clock()), None
 
     def _pause(self, seconds: float) -> Generator[Step, StepResult, bool]:
         """Wait, unless the request's deadline would pass; return whether it waited."""
@@ -181,24 +201,8 @@ class AttemptSequence(PerCall):
             self._leases += (lease,)
         return lease
 
-    def _call_out(
-        self, choice: Choice, lease: Lease
-    ) -> Generator[Step, StepResult, tuple[Choice, Attempt, ResponseHead | Failure]]:
-        """Make an attempt, or race two; return the winner's choice, attempt and result."""
-        attempt = self._begin(choice, lease)
-        hedge_after_s = self._context.rule.retry.hedge_after_s
-        if hedge_after_s is not None and not attempt.is_for_stream:
-            choice, attempt, head = yield from self._race(choice, attempt, hedge_after_s)
-        else:
-            send = yield from attempt.prepare()
-            head = (yield send) if isinstance(send, Send) else send
-        if self._context.rule.reads_quota and isinstance(head, ResponseHead):
-            context = self._context
-            choice.health.quota.learn(head.headers, context.clock(), context.wall_clock)
-        return choice, attempt, head
-
     def _race(
-        self, choice: Choice, first: Attempt, after_s: float
+        self, choice: Choice, first: Attempt
     ) -> Generator[Step, StepResult, tuple[Choice, Attempt, ResponseHead | Failure]]:
         """Race a slow attempt against a second one; the first good head wins."""
         calls = [(choice, first)]
@@ -217,9 +221,11 @@ class AttemptSequence(PerCall):
                 calls.append((hedge, attempt))
             return send
 
-        send = yield from first.prepare()
+        prepared = first.prepare()
+        send = prepared if isinstance(prepared, Send) else (yield from prepared)
         if isinstance(send, Failure):
             return choice, first, send
+        after_s = self._context.rule.retry.hedge_after_s or 0.0
         raced: Raced = yield Race(send, second, after_s, self._is_good)
         won = calls.pop(raced.winner)
         head = raced.results[raced.winner]

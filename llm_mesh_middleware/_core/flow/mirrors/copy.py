@@ -101,7 +101,8 @@ class Copy:
             number=1,
             preferred_host=self._mirror.upstream.host,
         )
-        send = yield from attempt.prepare()
+        prepared = attempt.prepare()
+        send = prepared if isinstance(prepared, Send) else (yield from prepared)
         head = (yield send) if isinstance(send, Send) else send
         received = attempt.receive(head)
         outcome = received if isinstance(received, Outcome) else (yield from received)
