@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from llm_mesh_middleware._core.flow.attempts.attempt import call_headers
 from llm_mesh_middleware._core.flow.attempts.context import ExchangeSettings
 from llm_mesh_middleware._core.flow.exchange import exchange
 from llm_mesh_middleware._core.flow.state import MeshState
 from llm_mesh_middleware._core.http.forwarding import ForwardPolicy
+from llm_mesh_middleware._core.provider.upstream import call_headers
 from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware._core.values.messages import ClientRequest, UpstreamRequest
 from llm_mesh_middleware._core.values.steps import Send, StepResult

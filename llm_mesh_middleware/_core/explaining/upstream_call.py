@@ -9,9 +9,8 @@ from msgspec.structs import replace
 from ...exceptions import UnsupportedField
 from ..balance.backends import Backend
 from ..dialect import ServedOperation, Transformer
-from ..flow.attempts.attempt import call_headers
 from ..http.forwarding import ForwardPolicy
-from ..provider.upstream import Upstream
+from ..provider.upstream import Upstream, call_headers
 from ..values.messages import ClientRequest, Deadline, UpstreamRequest
 from ..values.payload import Fields, decode_fields
 from .findings import BackendExplanation, BodyChange

@@ -138,8 +138,7 @@ class ForwardPolicy(msgspec.Struct, frozen=True):
             own: names that the provider's configuration sets, and the client must not.
         """
         named = headers.connection_options() if b"connection" in headers.by_name else _NOTHING
-        is_common = _common_but(own)
-        common = [field for field in headers.raw if is_common[field[0]]]
+        common = headers.named(_common_but(own).__getitem__)
         if named:
             common = [field for field in common if field[0] not in named]
         if not (self.names or self.prefixes):  # the common case

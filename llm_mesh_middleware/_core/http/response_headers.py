@@ -110,7 +110,7 @@ def _passes(name: bytes) -> bool:
     return name in _NAMES or name.startswith(_FAMILIES)
 
 
-_ALLOWED = KnownNames(_passes)
+_is_allowed = KnownNames(_passes).__getitem__
 _tells_quota = KnownNames[bytes](lambda name: name.startswith(_QUOTA))
 tells_quota = _tells_quota.__getitem__
 
@@ -119,8 +119,7 @@ def client_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
     """Return the fields that the client gets, with `nosniff` appended."""
     names = headers.by_name
     named = headers.connection_options() if b"connection" in names else _NOTHING
-    is_allowed = _ALLOWED
-    found = [field for field in headers.raw if is_allowed[field[0]]]
+    found = headers.named(_is_allowed)
     if named:
         found = [field for field in found if field[0] not in named]
     for name, passes in _BY_VALUE:

@@ -159,7 +159,9 @@ class ProviderHealth:
 
     def is_free(self, now: float) -> bool:
         """Return whether a call may be made, and without waiting for another to end."""
-        return not self.server.is_down and self._detector.admits(now) and self._slots.has_free()
+        if self.server.is_down or not self._slots.has_free():
+            return False
+        return self._detector.ejected_until is None or self._detector.admits(now)
 
     def is_known_good(self, now: float) -> bool:
         """Return whether it has succeeded recently and not failed since."""
@@ -200,10 +202,11 @@ class ProviderHealth:
             body: the body of the request; if the call fails, the body may be the cause.
             is_forced: whether the call is made even if the provider is ejected.
         """
+        detector = self._detector
         with self._lock:
-            if not (is_forced or self._detector.admits(now)) or not self._slots.take():
+            if not (detector.ejected_until is None or is_forced or detector.admits(now)):
                 return None
-            return self._leased(now, body)
+            return self._leased(now, body) if self._slots.take() else None
 
     def queue(self) -> Place:
         """Join the queue for a slot; the caller must leave the place."""
@@ -282,7 +285,8 @@ class ProviderHealth:
         self._undecided += 1
         self.server.started += 1
         detector = self._detector
-        return Lease(self, detector.epoch, detector.begin(now), body, now)
+        is_probe = detector.ejected_until is not None and detector.begin(now)
+        return Lease(self, detector.epoch, is_probe, body, now)
 
     def _redeem(
         self, waiter: Waiter, now: float, body: bytes | None, is_forced: bool

@@ -84,14 +84,16 @@ class _Streak:
 
 
 class OutlierDetector:
-    """One provider's failures and ejections; the owner holds a lock around changes."""
+    """One provider's failures and ejections; the owner holds a lock around changes.
+
+    `ejected_until` is None while the provider is healthy, which is looked up more often than asked.
+    """
 
     __slots__ = (
         "_back_since",
         "_closed_until",
         "_detection",
         "_ejected_at",
-        "_ejected_until",
         "_ejection_s",
         "_failures",
         "_good_at",
@@ -99,6 +101,7 @@ class OutlierDetector:
         "_probes",
         "_probe_successes",
         "_rate_limits",
+        "ejected_until",
         "ejections",
         "epoch",
     )
@@ -111,7 +114,7 @@ class OutlierDetector:
         self._rate_limits = _Streak()
         self._good_at = _NEVER
         self._ejected_at = 0.0
-        self._ejected_until: float | None = None
+        self.ejected_until: float | None = None
         self._ejection_s = 0.0
         self._back_since = _NEVER
         self._probes = 0  # under way or succeeded since the ejection ended
@@ -122,7 +125,7 @@ class OutlierDetector:
     @property
     def is_healthy(self) -> bool:
         """Whether the provider is neither ejected nor half-open."""
-        return self._ejected_until is None
+        return self.ejected_until is None
 
     @property
     def failures(self) -> int:
@@ -136,17 +139,17 @@ class OutlierDetector:
 
     def admits(self, now: float) -> bool:
         """Return whether a call may be made: the provider is healthy, or may be probed."""
-        if self._ejected_until is None:
+        if self.ejected_until is None:
             return True
-        return now >= self._ejected_until and self._probes < self._detection.half_open_requests
+        return now >= self.ejected_until and self._probes < self._detection.half_open_requests
 
     def admitted_in_s(self, now: float) -> float:
         """Return the rest of the ejection; 0 if there is none."""
-        return 0.0 if self._ejected_until is None else max(0.0, self._ejected_until - now)
+        return 0.0 if self.ejected_until is None else max(0.0, self.ejected_until - now)
 
     def is_closed(self, now: float) -> bool:
         """Return whether even a forced call to an ejected provider would fail."""
-        is_ejected = self._ejected_until is not None
+        is_ejected = self.ejected_until is not None
         return is_ejected and (self._is_unreachable or now < self._closed_until)
 
     def opens_in_s(self, now: float) -> float:
@@ -173,7 +176,7 @@ class OutlierDetector:
 
     def begin(self, now: float) -> bool:
         """Record that a call begins; return whether it is a probe."""
-        if self._ejected_until is None:
+        if self.ejected_until is None:
             return False
         is_probe = self.admits(now)
         self._probes += is_probe
@@ -187,7 +190,8 @@ class OutlierDetector:
         """Record the success of a call from this epoch."""
         self._good_at = now
         self._is_unreachable, self._closed_until = False, _NEVER
-        self._clear_streaks()
+        if self._failures.count or self._rate_limits.count:
+            self._clear_streaks()
         if is_probe:
             self._probe_successes += 1
             if self._probe_successes == self._detection.half_open_requests:
@@ -234,7 +238,7 @@ class OutlierDetector:
         if self.is_healthy:
             self._ejected_at = now
         self._ejection_s = min(self._detection.max_ejection_s, seconds)
-        self._ejected_until = now + self._ejection_s
+        self.ejected_until = now + self._ejection_s
         self._clear_streaks()
         self._begin_epoch()
         return HealthChange(True, self._ejection_s, reason)
@@ -246,15 +250,13 @@ class OutlierDetector:
         return max(self._detection.base_ejection_s * doubled, at_least_s)
 
     def _return(self, now: float) -> HealthChange:
-        self._ejected_until, self._back_since = None, now
+        self.ejected_until, self._back_since = None, now
         self._begin_epoch()
         return HealthChange(False, now - self._ejected_at, "its probes succeeded")
 
     def _clear_streaks(self) -> None:
-        if self._failures.count:
-            self._failures.clear()
-        if self._rate_limits.count:
-            self._rate_limits.clear()
+        self._failures.clear()
+        self._rate_limits.clear()
 
     def _begin_epoch(self) -> None:
         self.epoch += 1

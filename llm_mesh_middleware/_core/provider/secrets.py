@@ -82,7 +82,10 @@ class Secrets:
         self._content = tuple((ord(_rarest(each)), each) for each in plain)
         self._content_escaped = tuple(each for each in spelled if _ESCAPE in each)
         literals = [literal for secret in self._all for literal in _literals(secret)]
-        self._literals = tuple((_rarest(each), each.decode("latin-1")) for each in literals)
+        by_rarest: dict[str, list[str]] = {}
+        for each in literals:
+            by_rarest.setdefault(_rarest(each), []).append(each.decode("latin-1"))
+        self._literals = tuple(by_rarest.items())
         self._pattern: re.Pattern[bytes] | None = None
 
     def __iter__(self) -> Iterator[bytes]:
@@ -166,9 +169,11 @@ class Secrets:
     def _may_be_in(self, data: bytes) -> bool:
         """Return whether the slow pattern has to be tried."""
         text = data.decode("latin-1")  # text is searched at less than half the price of bytes
-        for rare, literal in self._literals:
-            if rare in text and literal in text:
-                return True
+        for rare, literals in self._literals:
+            if rare in text:
+                for literal in literals:
+                    if literal in text:
+                        return True
         if "\\" in text or "%" in text or "&" in text:
             return bool(self._all)  # escapes of JSON, of URLs, of HTML
         return False

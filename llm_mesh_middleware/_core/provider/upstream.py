@@ -9,9 +9,10 @@ import msgspec
 from msgspec.structs import force_setattr, replace
 
 from ..dialect import ServedOperation, Transformer, UpstreamOptions
-from ..http.forwarding import is_forbidden
+from ..http.forwarding import ForwardPolicy, is_forbidden
 from ..pricing.prices import NO_PRICES, PriceList
 from ..private import Discreet
+from ..values.headers import Headers
 from ..values.messages import ClientRequest
 from .credential import Credential
 from .endpoints import EndpointSet
@@ -22,7 +23,7 @@ from .servers.picker import EndpointPicker
 from .servers.rewrites import ModelRewrites
 from .servers.watch import ServerWatch
 
-__all__ = ["Conversion", "Upstream"]
+__all__ = ["Conversion", "Upstream", "call_headers"]
 
 Conversion = Callable[[ClientRequest, ServedOperation, UpstreamOptions], Transformer]
 
@@ -101,3 +102,10 @@ class Upstream(Discreet, frozen=True):
     def redact(self, data: bytes) -> bytes:
         """Return `data` without the secrets that a provider may have repeated in it."""
         return self.secrets.redact(data)
+
+
+def call_headers(
+    upstream: Upstream, headers: Headers, forward: ForwardPolicy
+) -> tuple[tuple[bytes, bytes], ...]:
+    """Return the header fields of a call without its key: the configured and the forwarded ones."""
+    return (*upstream.headers, *forward.select(headers, upstream.own_names))

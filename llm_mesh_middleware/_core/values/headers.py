@@ -5,9 +5,10 @@ Names are lower-case bytes, as ASGI and HTTP/2 have them; order and duplicates a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, compress
+from operator import itemgetter
 
 __all__ = ["Headers", "RawHeaders"]
 
@@ -17,6 +18,7 @@ _NO_NAMES: frozenset[bytes] = frozenset()
 # The usual values of `Connection`, which name no field.
 _PERSISTENCE = frozenset((b"keep-alive", b"Keep-Alive", b"close"))
 _MAX_CACHED_VALUE = 64
+_NAME = itemgetter(0)
 
 
 def _split(value: bytes) -> frozenset[bytes]:
@@ -59,6 +61,11 @@ class Headers:
         if self._has_duplicates:
             return [value for field, value in self.raw if field == name]
         return (self.by_name[name],)
+
+    def named(self, is_wanted: Callable[[bytes], object]) -> list[tuple[bytes, bytes]]:
+        """Return the fields with a wanted name, in order."""
+        names = map(_NAME, self.raw) if self._has_duplicates else self.by_name
+        return [*compress(self.raw, map(is_wanted, names))]
 
     def joined(self) -> bytes:
         """Return all names and values in one, to be searched."""

@@ -75,6 +75,8 @@ class ChatFields(_Facts, gc=False):
     @property
     def is_error(self) -> bool:
         """Whether it reports a failure, whose text may repeat anything."""
+        if self.error is None and self.type is None:
+            return False
         return reports_error(self.error, self.type, has_content=bool(self.choices))
 
     def summary(self, body: bytes | None) -> AnswerSummary:

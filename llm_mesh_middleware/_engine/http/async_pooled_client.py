@@ -60,6 +60,9 @@ class AsyncPooledClient:
         self._loop = asyncio.get_running_loop()
         self._connector = AsyncConnector()
         self._destinations: dict[tuple[object, ...], AsyncDestination] = {}
+        # The same by the objects of a routing table, which are kept, so that no others get their
+        # ids: hashing an endpoint takes longer.
+        self._known: dict[int, tuple[AsyncDestination, Endpoint]] = {}
         # An open connection is referenced by its transport.
         self._connections: WeakSet[AsyncConnection] = WeakSet()
         self._sweep: asyncio.TimerHandle | None = None
@@ -134,12 +137,19 @@ class AsyncPooledClient:
 
     def _destination(self, endpoint: Endpoint) -> AsyncDestination:
         context = self._contexts.get(endpoint.tls) if endpoint.scheme == "https" else None
+        known = self._known.get(id(endpoint))
+        if known is not None and known[0].context is context:
+            return known[0]
         proxy = env_proxy(endpoint) if self._trust_env else None
         key = (endpoint, context, proxy)
         found = self._destinations.get(key)
         if found is None:
             self._close_outdated()
             found = self._destinations[key] = AsyncDestination(endpoint, context, proxy)
+        if not self._trust_env:  # the environment may change
+            if len(self._known) >= _MAX_DESTINATIONS:
+                self._known = {}
+            self._known[id(endpoint)] = found, endpoint
         return found
 
     def _close_outdated(self) -> None:
@@ -147,6 +157,7 @@ class AsyncPooledClient:
 
         Those to endpoints removed by a reload soon exceed their idle time.
         """
+        self._known = {}
         for key, destination in list(self._destinations.items()):
             context = destination.context
             is_outdated = context is not None and not self._contexts.uses(context)

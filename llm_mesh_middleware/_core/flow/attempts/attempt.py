@@ -18,16 +18,14 @@ from ....exceptions import (
 )
 from ...balance.balancer import Candidate
 from ...dialect import Transformer, WholeAnswer
-from ...http.forwarding import ForwardPolicy
 from ...http.hops import next_hops
 from ...pricing.charge import Charge
 from ...pricing.prices import NO_PRICES
 from ...private import PerCall
 from ...provider.credential import Credential
 from ...provider.health import Lease
-from ...provider.upstream import Upstream
+from ...provider.upstream import Upstream, call_headers
 from ...routing.retry_policy import Verdict
-from ...values.headers import Headers
 from ...values.messages import (
     Deadline,
     Failure,
@@ -43,7 +41,7 @@ from .context import CallContext
 from .outcome import Outcome, may_follow
 from .retrying import retry_after_s
 
-__all__ = ["Attempt", "call_headers"]
+__all__ = ["Attempt"]
 
 # How much of a body is read to detect its form.
 _MAX_UNKNOWN_BYTES = 4096
@@ -337,22 +335,24 @@ class Attempt(PerCall):
         headers, summary = answer.headers, answer.summary
         if summary is None and seen is not None and seen.usage is not None:
             summary = seen
+        if summary is not None:
+            summary = secrets.redact_summary(summary)
         if len(body) != len(answer.body):
             headers = [field for field in headers if field[0] != b"content-length"]
             headers.append((b"content-length", b"%d" % len(body)))
-        is_rejected_addition = is_error and self._transformer.rejects_additions(answer)
+        if not is_error:
+            return Outcome(answer.status, headers, body, None, summary, counted=answer.counted)
+        is_rejected_addition = self._transformer.rejects_additions(answer)
         if is_rejected_addition:
             self.candidate.health.rejects_additions = True
         return Outcome(
             answer.status,
             headers,
             body,
-            summary=None if summary is None else secrets.redact_summary(summary),
+            summary=summary,
             reasons=answer.reasons,
-            retry_after_s=retry_after_s(head.headers, self._context.wall_clock)
-            if is_error
-            else None,
-            is_disguised=is_error and head.status < 300,
+            retry_after_s=retry_after_s(head.headers, self._context.wall_clock),
+            is_disguised=head.status < 300,
             is_rejected_addition=is_rejected_addition,
             provider_status=answer.provider_status,
             counted=answer.counted,
@@ -382,13 +382,6 @@ class Attempt(PerCall):
             dropped=transformer.dropped,
             dialect=transformer.dialect,
         )
-
-
-def call_headers(
-    upstream: Upstream, headers: Headers, forward: ForwardPolicy
-) -> tuple[tuple[bytes, bytes], ...]:
-    """Return the header fields of a call without its key: the configured and the forwarded ones."""
-    return (*upstream.headers, *forward.select(headers, upstream.own_names))
 
 
 def _read(deadline: Deadline) -> Generator[Step, StepResult, bytes]:
