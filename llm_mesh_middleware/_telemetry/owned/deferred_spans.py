@@ -36,9 +36,11 @@ from opentelemetry.trace import (
 
 from .ids import Ids
 
-__all__ = ["Handover", "DeferredSpan", "DeferredTracer"]
+__all__ = ["UNSET", "DeferredSpan", "DeferredTracer", "Handover"]
 
-_UNSET = Status(StatusCode.UNSET)
+UNSET = Status(StatusCode.UNSET)
+"""The status of a span that has none, one object."""
+
 _UNSAMPLED = frozenset((Decision.DROP, Decision.RECORD_ONLY))
 _NOTHING: dict[str, Any] = {}
 _FLAGS = tuple(b"-%02x" % flags for flags in range(4))
@@ -75,7 +77,7 @@ class DeferredSpan(trace.Span):
         start_time: int,
         trace_state: TraceState | None = None,
     ) -> None:
-        self._tracer = tracer
+        self.tracer = tracer
         self.name = name
         self.ids = ids
         self.flags = flags
@@ -88,14 +90,14 @@ class DeferredSpan(trace.Span):
         self.known_attributes: Mapping[str, Any] = _NOTHING
         self.added_attributes = _NOTHING
         self.events: list[Event] | None = None
-        self.status = _UNSET
+        self.status = UNSET
         self.end_time = 0
         self._context: SpanContext | None = None
 
     @property
     def resource(self) -> Resource:
         """The resource of the process."""
-        return self._tracer.resource
+        return self.tracer.resource
 
     @property
     def attributes(self) -> Mapping[str, Any]:
@@ -105,7 +107,7 @@ class DeferredSpan(trace.Span):
     @property
     def instrumentation_scope(self) -> InstrumentationScope:
         """The scope of the tracer."""
-        return self._tracer.scope
+        return self.tracer.scope
 
     def get_span_context(self) -> SpanContext:
         """Return the ids."""
@@ -192,11 +194,11 @@ class DeferredSpan(trace.Span):
         """Hand the span over, the first time."""
         if not self.end_time:
             self.end_time = time.time_ns() if end_time is None else end_time
-            self._tracer.handover.take(self)
+            self.tracer.handover.take(self)
 
     def readable(self) -> ReadableSpan:
         """Return the span as the SDK's processors and exporters know it."""
-        tracer = self._tracer
+        tracer = self.tracer
         return ReadableSpan(
             name=self.name,
             context=self.get_span_context(),

@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceState
 
-from ..deferred_spans import DeferredSpan
+from ..deferred_spans import UNSET, DeferredSpan
 from .scopes import of_resource, of_scope
 from .wire import attributes, field, fixed64, tagged, varint
 
@@ -40,6 +40,7 @@ _HERE, _REMOTE = 0x100, 0x300
 _PARENT_HERE, _PARENT_REMOTE = (b"\x85\x01" + n.to_bytes(4, "little") for n in (_HERE, _REMOTE))
 _LINK_HERE, _LINK_REMOTE = (b"\x35" + n.to_bytes(4, "little") for n in (_HERE, _REMOTE))
 
+_pack_ids = Struct("<2s16s2s8s").pack
 _pack_times = Struct("<cQcQ").pack
 _MAX_KEPT = 1024
 
@@ -48,14 +49,24 @@ Recorded = DeferredSpan | ReadableSpan
 
 def encode_spans(spans: Iterable[Recorded]) -> bytes:
     """Return the body of a request."""
+    by_tracer: dict[int, tuple[Recorded, list[bytes]]] = {}  # each has one resource and one scope
+    others: list[ReadableSpan] = []
+    for span in spans:
+        if isinstance(span, DeferredSpan):
+            found = by_tracer.get(id(span.tracer))
+            if found is None:
+                found = by_tracer[id(span.tracer)] = span, []
+            found[1].append(_of_deferred(span))
+        else:
+            others.append(span)
+    groups = [*by_tracer.values(), *[(span, [tagged(2, _of_sdk(span))]) for span in others]]
     resources: dict[int, Any] = {}
     by_resource: dict[int, dict[InstrumentationScope | None, list[bytes]]] = {}
-    for span in spans:
-        resource, scope = span.resource, span.instrumentation_scope
+    for span, made in groups:
+        resource = span.resource
         resources[id(resource)] = resource
         scopes = by_resource.setdefault(id(resource), {})
-        made = _of_deferred(span) if isinstance(span, DeferredSpan) else _of_sdk(span)
-        scopes.setdefault(scope, []).append(tagged(2, made))
+        scopes.setdefault(span.instrumentation_scope, []).extend(made)
     return b"".join(
         [
             of_resource(resources[key], [of_scope(*each) for each in scopes.items()])
@@ -65,25 +76,45 @@ def encode_spans(spans: Iterable[Recorded]) -> bytes:
 
 
 def _of_deferred(span: DeferredSpan) -> bytes:
-    """Return a span of ours: nothing of it was dropped, and it has ended."""
-    ids, parent, name = span.ids, span.parent, span.name.encode()
-    return b"".join(
-        [
-            b"\x0a\x10%b\x12\x08%b" % (ids[:16], ids[16:]),
-            b"" if span.trace_state is None else field(3, _state(span.trace_state)),
-            b"" if parent is None else b"\x22\x08" + parent.span_id.to_bytes(8, "big"),
-            b"\x2a%b%b" % (varint(len(name)), name) if name else b"",
+    """Return a span of ours as a field: nothing of it was dropped, and it has ended."""
+    ids, parent = span.ids, span.parent
+    flags = _PARENT_HERE
+    begin = _pack_ids(b"\x0a\x10", ids[:16], b"\x12\x08", ids[16:])
+    if span.trace_state is not None:
+        begin += field(3, _state(span.trace_state))
+    if parent is not None:
+        begin += b"\x22\x08" + parent.span_id.to_bytes(8, "big")
+        flags = _PARENT_REMOTE if parent.is_remote else flags
+    name = _names.get(span.name)
+    end = b"" if span.events is None else b"".join([tagged(11, _event(e)) for e in span.events])
+    if span.links:
+        end += b"".join([tagged(13, _link(each)) for each in span.links])
+    body = b"".join(
+        (
+            begin,
+            _named(span.name) if name is None else name,
             _KINDS[span.kind],
             _pack_times(b"\x39", span.start_time, b"\x41", span.end_time),
             _kept(span.initial_attributes),
             _kept(span.known_attributes),
             attributes(9, span.added_attributes),
-            b"".join([tagged(11, _event(each)) for each in span.events]) if span.events else b"",
-            b"".join([tagged(13, _link(each)) for each in span.links]) if span.links else b"",
-            _status(span.status),
-            _PARENT_REMOTE if parent is not None and parent.is_remote else _PARENT_HERE,
-        ]
+            end,
+            _UNSET if span.status is UNSET else _status(span.status),
+            flags,
+        )
     )
+    return b"\x12%b%b" % (varint(len(body)), body)
+
+
+# Names of spans are few, but an application may make its own.
+_names: dict[str, bytes] = {}
+
+
+def _named(name: str) -> bytes:
+    made = field(5, name)
+    if len(_names) < _MAX_KEPT:
+        _names[name] = made
+    return made
 
 
 # What spans of one kind start with is one object, and so is most of what they end with.

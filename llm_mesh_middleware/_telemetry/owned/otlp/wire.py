@@ -9,6 +9,7 @@ are kept, for attributes with few values and for short values.
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from struct import Struct
 from typing import Any
@@ -126,40 +127,71 @@ def _pair(key: str, value: Any) -> bytes:
 
 
 class _Key:
-    """One attribute name at one field number, and its encoded values."""
+    """One attribute name at one field number, and its encoded values.
 
-    __slots__ = ("_head", "_number", "ints", "texts")
+    A value follows a `head` with the lengths of all that it is in, so there are few heads.
+    """
+
+    __slots__ = ("_int_heads", "_name", "_number", "_text_heads", "float_head", "ints", "texts")
 
     def __init__(self, number: int, key: str) -> None:
         self._number = number
-        self._head = tagged(1, key.encode())
+        self._name = tagged(1, key.encode())
+        self.float_head = self._head(b"\x21", 8)
+        self._text_heads: dict[int, bytes] = {}
+        self._int_heads: dict[int, bytes] = {}
         self.texts: dict[str, bytes] = {}
         self.ints: dict[int, bytes] = {}
 
+    def _head(self, begin: bytes, size: int) -> bytes:
+        """Return all that precedes the last `size` bytes of an attribute; its value has `begin`."""
+        value = b"\x12" + varint(len(begin) + size) + begin
+        length = varint(len(self._name) + len(value) + size)
+        return b"%c%b%b%b" % (self._number << 3 | 2, length, self._name, value)
+
     def write(self, value: Any) -> bytes:
         """Return the encoded attribute, and keep it if it may recur."""
-        made = tagged(self._number, self._head + tagged(2, _any(value)))
-        if type(value) is str and len(value) <= _MAX_KEPT and len(self.texts) < _MAX_VALUES:
-            self.texts[value] = made
-        elif type(value) is int and len(self.ints) < _MAX_VALUES:
+        kind = type(value)
+        if kind is str:
+            data = value.encode()
+            head = self._text_heads.get(size := len(data))
+            if head is None:
+                head = self._head(b"\x0a" + varint(size), size)
+                if size <= _MAX_KEPT:
+                    self._text_heads[size] = head
+            made: bytes = head + data
+            if size <= _MAX_KEPT and len(self.texts) < _MAX_VALUES:
+                self.texts[value] = made
+            return made
+        data = _any(value)
+        if kind is not int:
+            return self._head(b"", len(data)) + data
+        head = self._int_heads.get(len(data))
+        if head is None:
+            head = self._int_heads[len(data)] = self._head(b"", len(data))
+        made = head + data
+        if len(self.ints) < _MAX_VALUES:
             self.ints[value] = made
         return made
 
 
-_keys: dict[tuple[int, str], _Key] = {}
+_keys: dict[int, dict[str, _Key]] = defaultdict(dict)
 
 
 def attributes(number: int, values: Mapping[str, Any] | None) -> bytes:
     """Return attributes as fields of this number; those that cannot be encoded are skipped."""
     if not values:
         return b""
-    found = []
+    found, keys = [], _keys[number]
     for name, value in values.items():
-        key = _keys.get((number, name))
+        key = keys.get(name)
         try:
             if key is None:
                 key = _entered(number, name)
             kind = type(value)
+            if kind is float:
+                found.append(key.float_head + _double(value))
+                continue
             made = None
             if kind is str:
                 made = key.texts.get(value)
@@ -173,6 +205,6 @@ def attributes(number: int, values: Mapping[str, Any] | None) -> bytes:
 
 def _entered(number: int, name: str) -> _Key:
     made = _Key(number, name)
-    if len(_keys) < _MAX_KEYS:
-        _keys[number, name] = made
+    if len(_keys[number]) < _MAX_KEYS:
+        _keys[number][name] = made
     return made
