@@ -64,6 +64,7 @@ class CallObservation(Observation):
     _kind: CallKind | None = None
     _last_kind: CallKind | None = None
     _end: CallEnd | None = None
+    _has_sole_attempt = False
     _chunk_at: float | None = None
     _chunk_account: Account | None = None
 
@@ -188,7 +189,12 @@ class CallObservation(Observation):
         self._progress.summary = summary
 
     def ended(self, status: int | None, error: BaseException | None, usage: Usage | None) -> None:
-        ending = Ending.of(time.perf_counter(), status, error, usage)
+        now, is_success = time.perf_counter(), error is None and status is not None and status < 400
+        ending = (
+            Ending(now, status, None, usage, None)
+            if is_success
+            else Ending.of(now, status, error, usage)
+        )
         self._last_kind = kind = self._kind_of_last()
         if kind is not None:
             self._end = self._sinks.kinds.end(kind, self._progress, ending)
@@ -201,9 +207,14 @@ class CallObservation(Observation):
             self.log_failure(self._failure)
 
     def _end_attempts(self, ending: Ending) -> None:
-        metrics, last = self._sinks.metrics, self._progress.last
+        metrics, last, made = self._sinks.metrics, self._progress.last, self._made
         metrics.active.end(id(self))
-        for attempt in self._made.values():
+        if ending.error_type is None and len(made) == 1 and last is not None:
+            sole = made.get(last.attempt)
+            if sole is not None and sole.ended_ns is not None and sole.failure is None:
+                self._has_sole_attempt = True  # counted with the call
+                return
+        for attempt in made.values():
             if attempt.ended_ns is None:
                 attempt.drop()
             elif attempt.failure is None:
@@ -213,12 +224,19 @@ class CallObservation(Observation):
                 metrics.attempts.add(1, attempt_labels(request.provider, failed))
 
     def _end_span(self, ending: Ending) -> None:
-        if self._span is None:
+        span, content = self._span, self._sinks.content
+        if span is None:
             return
         try:
-            self._complete(self._span, ending)
+            if span.is_recording():
+                self._describe(span, ending)
+            if ending.error is not None:
+                self._sinks.events.emit_exception(ending, trace.set_span_in_context(span))
+            if content.is_wanted:
+                context, progress = trace.set_span_in_context(span), self._progress
+                content.write(span, context, progress.request, progress.summary)
         finally:
-            self._span.end()
+            span.end()
 
     def _end_server_span(self, ending: Ending) -> None:
         if self._server is None:
@@ -247,20 +265,10 @@ class CallObservation(Observation):
         )
         parent.enter(span)
 
-    def _complete(self, span: Span, ending: Ending) -> None:
-        sinks, progress = self._sinks, self._progress
-        if span.is_recording():
-            self._describe(span, ending)
-            if ending.error_type is not None and ending.is_failure:
-                span.set_status(Status(StatusCode.ERROR))
-        if ending.error is not None:
-            sinks.events.emit_exception(ending, trace.set_span_in_context(span))
-        if sinks.content.targets or sinks.content.emits:
-            context = trace.set_span_in_context(span)
-            sinks.content.write(span, context, progress.request, progress.summary)
-
     def _describe(self, span: Span, ending: Ending) -> None:
         progress, kind, end = self._progress, self._last_kind, self._end
+        if ending.error_type is not None and ending.is_failure:
+            span.set_status(Status(StatusCode.ERROR))
         if kind is None or end is None:
             return
         own, known = own_attributes(progress, ending, has_output=kind.has_output), end.attributes
@@ -278,17 +286,15 @@ class CallObservation(Observation):
         span.set_attributes({**known, **own})
 
     def _record(self, ending: Ending) -> None:
-        sinks, progress, end = self._sinks, self._progress, self._end
-        metrics, summary, last = sinks.metrics, progress.summary, progress.last
-        if last is None or end is None:
+        progress, end, metrics = self._progress, self._end, self._sinks.metrics
+        if progress.last is None or end is None:
             metrics.requests.add(1, self._refusal_labels(ending.error_type))
         else:
             metrics.record(end.account, self._row(ending), ending.at)
-            if (host := last.endpoint.provider_host) != last.preferred_host:
-                moved = (semconv.FALLBACK_FROM, last.preferred_host), (semconv.FALLBACK_TO, host)
-                metrics.fallbacks.add(1, moved)
-            if dropped := last.dropped if summary is None else last.dropped + summary.dropped:
-                for field in sinks.fields.labels(dropped):
+            if end.fallback is not None:
+                metrics.fallbacks.add(1, end.fallback)
+            if end.dropped:
+                for field in self._sinks.fields.labels(end.dropped):
                     metrics.dropped.add(1, ((semconv.DROPPED_FIELD, field),))
         for charge in progress.charges:
             self._record_cost(charge)
@@ -323,6 +329,7 @@ class CallObservation(Observation):
             progress.first_chunk_s if progress.is_stream else None,
             ending.usage,
             ending.status is not None and ending.status < 400,
+            self._has_sole_attempt,
             self._parent if self._sinks.metrics.has_exemplars else None,
         )
 

@@ -24,29 +24,36 @@ class GuardedObserver:
 
     def __init__(self, observers: Sequence[Observer]) -> None:
         self._observers = tuple(observers)
+        self._sole = self._observers[0] if len(self._observers) == 1 else None
         self._has_logged = False
 
     def add(self, observer: Observer) -> None:
         """Notify `observer` too, of exchanges that begin from now on."""
         self._observers = (*self._observers, observer)
+        self._sole = observer if len(self._observers) == 1 else None
 
     def __call__(self, request: ClientRequest) -> Observation:
         """Begin an observation with each observer."""
-        observations: list[Observation] = []
-        for observer in self._observers:
-            try:
-                observation = observer(request)
-            except Exception:  # an observer must not break the request
-                self.log_failure()
-                continue
-            if observation.handles_failures:
-                observation.log_failure = self.log_failure
-                observations.append(observation)
-            elif type(observation) is not Observation:
-                observations.append(Guarded(self.log_failure, observation))
+        if self._sole is not None:
+            return self._begin(self._sole, request)
+        begun = [self._begin(observer, request) for observer in self._observers]
+        observations = [each for each in begun if each is not _NO_OBSERVATION]
         if len(observations) == 1:
             return observations[0]
         return _Several(observations) if observations else _NO_OBSERVATION
+
+    def _begin(self, observer: Observer, request: ClientRequest) -> Observation:
+        try:
+            observation = observer(request)
+        except Exception:  # an observer must not break the request
+            self.log_failure()
+            return _NO_OBSERVATION
+        if observation.handles_failures:
+            observation.log_failure = self.log_failure
+            return observation
+        if type(observation) is Observation:
+            return _NO_OBSERVATION
+        return Guarded(self.log_failure, observation)
 
     def log_failure(self, failure: Exception | None = None) -> None:
         """Log a failure, by default the exception that is being handled, if it is the first."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from .._core.pricing.charge import Charge, add_up
 from .._core.values.decision import Decision
 from .._core.values.messages import ClientRequest, ResponseHead, UpstreamRequest
@@ -16,26 +14,50 @@ __all__ = ["CallProgress", "operation_name"]
 _OTHER = "_other"
 
 
-class CallProgress(msgspec.Struct):
+class CallProgress:
     """What the hooks of one call keep for each other.
 
     Times are on the performance counter. `first` and `last` are requests to upstreams; once an
-    attempt is served, `last` is that one. `heads` are those of responses, by the attempt.
+    attempt is served, `last` is that one. `heads` are those of responses, by the attempt. It is no
+    struct, since its fields are set far more often than it is made.
     """
 
-    request: ClientRequest
-    started_at: float
-    selection: Selection | None = None
-    first: UpstreamRequest | None = None
-    last: UpstreamRequest | None = None
-    sent_at: float | None = None
-    first_chunk_at: float | None = None
-    is_stream: bool = False
-    summary: AnswerSummary | None = None
-    attempts: int = 0
-    charges: tuple[Charge, ...] = ()
-    decisions: tuple[Decision, ...] = ()
-    heads: dict[int, ResponseHead] = {}
+    __slots__ = (
+        "attempts",
+        "charges",
+        "decisions",
+        "first",
+        "first_chunk_at",
+        "heads",
+        "is_stream",
+        "last",
+        "request",
+        "selection",
+        "sent_at",
+        "started_at",
+        "summary",
+    )
+
+    def __init__(
+        self,
+        request: ClientRequest,
+        started_at: float,
+        selection: Selection | None = None,
+        first: UpstreamRequest | None = None,
+    ) -> None:
+        """`first` is the only attempt, if there was one already."""
+        self.request = request
+        self.started_at = started_at
+        self.selection = selection
+        self.first = self.last = first
+        self.sent_at: float | None = None
+        self.first_chunk_at: float | None = None
+        self.is_stream = False
+        self.summary: AnswerSummary | None = None
+        self.attempts = 0 if first is None else 1
+        self.charges: tuple[Charge, ...] = ()
+        self.decisions: tuple[Decision, ...] = ()
+        self.heads: dict[int, ResponseHead] = {}
 
     @property
     def operation(self) -> str:

@@ -40,8 +40,9 @@ LATE = UpstreamTimeout("too late", phase="request")
 
 
 def progress(request: ClientRequest = CLIENT, attempts: int = 1) -> CallProgress:
-    last = SENT if attempts else None
-    return CallProgress(request, 10.0, first=last, last=last, attempts=attempts)
+    made = CallProgress(request, 10.0, first=SENT if attempts else None)
+    made.attempts = attempts
+    return made
 
 
 def ending(

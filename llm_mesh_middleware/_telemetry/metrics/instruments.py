@@ -135,7 +135,7 @@ class MeshMetrics:
         self.requests = Tally(meter, semconv.MESH_REQUESTS, "{request}", prepare=settle)
         self.sticky_missing = Tally(meter, semconv.MESH_STICKY_MISSING, "{request}")
         self.dropped = Tally(meter, semconv.MESH_DROPPED, "{field}")
-        self.attempts = Tally(meter, semconv.MESH_ATTEMPTS, "{attempt}")
+        self.attempts = Tally(meter, semconv.MESH_ATTEMPTS, "{attempt}", prepare=settle)
         self.fallbacks = Tally(meter, semconv.MESH_FALLBACKS, "{fallback}")
         self.cost = Tally(meter, semconv.MESH_COST, "{currency}", scale=1e-9)
         self.unpriced = Tally(meter, semconv.MESH_UNPRICED, "{attempt}")
@@ -222,6 +222,8 @@ class MeshMetrics:
 
     def _count(self, labels: CallLabels, calls: list[CallRow]) -> None:
         self.requests.add(len(calls), labels.request)
+        if attempts := sum([call.has_sole_attempt for call in calls]):
+            self.attempts.add(attempts, labels.attempt)
         if not labels.is_inference:
             return
         used = [_COUNTED(call.usage) for call in calls if call.usage is not None]

@@ -26,7 +26,8 @@ class CallLabels(msgspec.Struct, frozen=True):
 
     `has_output` is false for operations that generate nothing: no output is recorded, not even
     zero. `is_inference` is false for operations that take no tokens. `asm` is for the counters of
-    tokens under ASM's names, None if they are not wanted.
+    tokens under ASM's names, None if they are not wanted. `attempt` is for an attempt that was a
+    success.
     """
 
     plain: dict[str, str | int]
@@ -38,6 +39,7 @@ class CallLabels(msgspec.Struct, frozen=True):
     request: Labels
     usage: Labels
     asm: Labels | None
+    attempt: Labels
     is_inference: bool
     has_output: bool
 
@@ -89,6 +91,7 @@ def call_labels(call: CallKey) -> CallLabels:
         request=(*own.items(), *_labels(semconv.RULE_NAME, call.rule), *error),
         usage=(*key, (semconv.TOKEN_MODALITY, "unknown")),
         asm=None if call.workload is None else _asm_labels(call, *call.workload),
+        attempt=attempt_labels(call.provider, None),
         is_inference=call.operation != "models",
         has_output=has_output(call.operation),
     )

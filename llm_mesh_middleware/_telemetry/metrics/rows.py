@@ -13,7 +13,8 @@ __all__ = ["CallRow"]
 class CallRow(msgspec.Struct, frozen=True, gc=False):
     """The measurements of one finished exchange; all durations are in seconds.
 
-    `is_success`: the provider's response was a success. `parent` has the span of the exchange, for
+    `is_success`: the provider's response was a success. `has_sole_attempt`: its only attempt was a
+    success, which is counted with it. `parent` has the span of the exchange, for
     exemplars.
     """
 
@@ -22,4 +23,5 @@ class CallRow(msgspec.Struct, frozen=True, gc=False):
     first_chunk_s: float | None
     usage: Usage | None
     is_success: bool
+    has_sole_attempt: bool
     parent: LazyContext | None

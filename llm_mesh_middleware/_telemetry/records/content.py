@@ -57,6 +57,7 @@ class ContentCapture:
         """`emits` enables the event with a call's details; it has content if that is a target."""
         self.targets = targets if emits else targets - {"event"}
         self.emits = emits
+        self.is_wanted = emits or bool(self.targets)
         self._logger = logger
         self._redact = redact or str
 

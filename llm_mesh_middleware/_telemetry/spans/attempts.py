@@ -74,10 +74,13 @@ class AttemptSpans:
         `made` are the attempts of the call so far, and gets the new one.
         """
         mode = self._mode
+        if not made and mode != "always":
+            made[request.attempt] = Attempt(request, time.time_ns())
+            return parent
         for earlier in made.values():
             earlier.was_replaced = earlier.ended_ns is not None
         attempt = made[request.attempt] = Attempt(request, time.time_ns())
-        if mode == "never" or (mode == "on_retry" and len(made) == 1) or self._has_others():
+        if mode == "never" or self._has_others():
             return parent
         for each in made.values():
             if each.span is None:

@@ -18,7 +18,7 @@ from ..progress import CallProgress
 from .call_ends import known_attributes
 from .call_kinds import CallKind
 from .request_attributes import AttributeValue, request_attributes
-from .response_attributes import add_usage
+from .response_attributes import add_shares
 
 __all__ = ["end_attributes", "own_attributes", "start_attributes"]
 
@@ -58,7 +58,13 @@ def own_attributes(
         if (seconds := progress.first_chunk_s) is not None:
             found[semconv.RESPONSE_TIME_TO_FIRST_CHUNK] = seconds
     if usage is not None:
-        add_usage(found, usage, has_output=has_output)
+        found[semconv.USAGE_INPUT] = usage.input_tokens
+        if has_output:
+            found[semconv.USAGE_OUTPUT] = usage.output_tokens
+        if usage.cache_read_tokens or usage.cache_write_tokens or usage.reasoning_tokens:
+            add_shares(found, usage)
+        for kind, amount in usage.modalities:
+            found[f"gen_ai.usage.{kind}"] = amount
     if progress.charges and (cost := progress.cost) is not None:
         found[semconv.COST_CURRENCY], amount = cost
         found[semconv.COST_AMOUNT] = amount / 1e9

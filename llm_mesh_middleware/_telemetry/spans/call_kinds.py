@@ -22,7 +22,7 @@ from ..metrics.ledger import Account
 from ..metrics.limited_names import ModelNames
 from ..progress import CallProgress, operation_name
 from ..records.access_log import clean
-from .call_ends import CallEnd, known_attributes
+from .call_ends import CallEnd
 from .request_attributes import AttributeValue
 
 __all__ = ["CallKind", "CallKinds"]
@@ -144,7 +144,7 @@ class CallKinds:
     def _ended(self, kind: CallKind, progress: CallProgress, ending: Ending) -> CallEnd:
         model = None if progress.summary is None else progress.summary.model
         account = self.account(kind, model, ending.error_type)
-        return CallEnd(known_attributes(progress, ending), account)
+        return CallEnd.of(progress, ending, account)
 
     def _open(self, kind: CallKind, response_model: str | None, error_type: str | None) -> Account:
         call, selection = kind.key, kind.key.selection

@@ -7,25 +7,20 @@ from ..._core.values.usage import Usage
 from .. import semconv
 from .request_attributes import AttributeValue
 
-__all__ = ["add_facts", "add_usage"]
+__all__ = ["add_facts", "add_shares"]
 
 _SHORT = slice(256)
 _MAX_REASONS = 128
 
 
-def add_usage(found: dict[str, AttributeValue], usage: Usage, *, has_output: bool) -> None:
-    """Add the token counts to `found`; `has_output` is false for embeddings."""
-    found[semconv.USAGE_INPUT] = usage.input_tokens
-    if has_output:
-        found[semconv.USAGE_OUTPUT] = usage.output_tokens
+def add_shares(found: dict[str, AttributeValue], usage: Usage) -> None:
+    """Add the parts of the token counts that providers price separately."""
     if usage.cache_read_tokens:
         found[semconv.USAGE_CACHE_READ] = usage.cache_read_tokens
     if usage.cache_write_tokens:
         found[semconv.USAGE_CACHE_WRITE] = usage.cache_write_tokens
     if usage.reasoning_tokens:
         found[semconv.USAGE_REASONING] = usage.reasoning_tokens
-    for kind, amount in usage.modalities:
-        found[f"gen_ai.usage.{kind}"] = amount
 
 
 def add_facts(found: dict[str, AttributeValue], summary: AnswerSummary, *, is_whole: bool) -> None:
