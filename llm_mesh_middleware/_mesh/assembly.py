@@ -12,11 +12,10 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable, Mapping
-from functools import cache
-from importlib.metadata import version
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from .. import __version__
 from .._core.caching.store import CacheStore
 from .._core.flow.attempts.context import ExchangeSettings
 from .._core.flow.observer import Observer
@@ -192,7 +191,7 @@ class Assembly:
     def _make_telemetry(self, recording: Recording) -> Telemetry:
         settings = self._settings
         telemetry = Telemetry(
-            _version(),
+            __version__,
             known_models=lambda: self.live.table.models,
             health=self.health,
             is_store_away=_is_away(self._store),
@@ -264,8 +263,3 @@ def _exchange_settings(settings: MeshSettings) -> ExchangeSettings:
         fields_dropped=log_dropped,
         passed_unread=UnreadResponses(),
     )
-
-
-@cache  # reading it takes longer than making the rest of a mesh
-def _version() -> str:
-    return version("llm-mesh-middleware")

@@ -129,8 +129,9 @@ def _spare_collector() -> None:
     """Exclude the objects of the start from garbage collection, and collect less often.
 
     A request leaves no cycles. Without this, collections took a seventh of a busy process's CPU.
+    The garbage of the start is frozen with the rest: to find its 200 objects among 60,000 took 5 %
+    of the start.
     """
-    gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
     gc.enable()
