@@ -139,11 +139,11 @@ class Serving:
                 request,
                 self.settings,
                 self.state,
-                clock=monotonic,
-                wall_clock=time,
-                random=self._rng,
-                observation=self._observer(request),
-                keepalive_s=keepalive_s,
+                monotonic,
+                time,
+                self._rng,
+                self._observer(request),
+                keepalive_s,
             )
         except NoRouteMatched as error:
             if self._warnings.allows(host.name, monotonic()):

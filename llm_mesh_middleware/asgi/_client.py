@@ -56,7 +56,7 @@ class ASGIClient(PerCall):
 
     def aask(self, request: Any, until: float | None) -> bytes | Coroutine[Any, Any, bytes]:
         """Return the body, of at most `request` bytes; then watch the client."""
-        body = read_body(self._receive, max_bytes=request, timeout_s=self._limit_s)
+        body = read_body(self._receive, request, self._limit_s)
         if body.__class__ is not bytes:
             return self._waited_for(body)  # type: ignore[arg-type]
         self._watch_soon()

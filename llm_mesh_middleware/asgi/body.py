@@ -16,7 +16,7 @@ GONE = "the client went away"
 
 
 def read_body(
-    receive: Receive, *, max_bytes: int, timeout_s: float
+    receive: Receive, max_bytes: int, timeout_s: float
 ) -> bytes | Coroutine[Any, Any, bytes]:
     """Return the whole body, or what waits for it; that is rare.
 

@@ -52,7 +52,6 @@ def exchange(
     request: ClientRequest,
     settings: ExchangeSettings,
     state: MeshState,
-    *,
     clock: Callable[[], float],
     wall_clock: Callable[[], float],
     random: Callable[[], float],
@@ -122,7 +121,8 @@ def _reply_or_rule(
     if operation.write_models is not None and (listed := list_models(host, operation, request)):
         return listed
     rule = host.select(request)
-    observation.selected(Selection(host.route, rule.name, rule.balancer.lacks_key(request)))
+    if observation.__class__ is not Observation:  # somebody listens
+        observation.selected(Selection(host.route, rule.name, rule.balancer.lacks_key(request)))
     if operation.counting and (estimated := estimate(rule, operation, request)):
         return estimated
     return rule
@@ -140,12 +140,12 @@ def _flow(
     plan = AttemptPlan.of(
         rule.backends,
         rule.retry,
-        operation=operation,
-        balancer=rule.balancer,
-        call=context.request,
-        health=state.health,
-        budget=state.budget(context.route),
-        random=random,
+        operation,
+        state.health,
+        state.budget(context.route),
+        rule.balancer,
+        context.request,
+        random,
     )
     picking = Picking(plan, state.pickers, clock) if rule.backends.has_picker else None
     if account is not None:

@@ -192,9 +192,7 @@ class ProviderHealth:
         """Return the time until a closed provider can be called again."""
         return self._detector.opens_in_s(now)
 
-    def lease(
-        self, now: float, *, body: bytes | None = None, is_forced: bool = False
-    ) -> Lease | None:
+    def lease(self, now: float, body: bytes | None = None, is_forced: bool = False) -> Lease | None:
         """Return the right to make one call, or None: ejected, or every slot is in use.
 
         Args:

@@ -36,7 +36,7 @@ class CompletionTransformer(SameTransformer):
     def __init__(
         self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions
     ) -> None:
-        super().__init__(request, operation, upstream)
+        SameTransformer.__init__(self, request, operation, upstream)  # `super` makes an object
         requested = self._requested
         self._sends_stream = bool(requested if upstream.stream is None else upstream.stream)
         # SDKs omit `stream` if they expect JSON.

@@ -56,8 +56,9 @@ class SameTransformer:
         self._upstream = upstream
         self.dialect = operation.dialect.name  # the same on both sides
         self._keeps_content = request.keeps_content
-        self._fields = dict(request.fields)
-        if operation.is_generation:
+        self._fields = request.fields  # never changed: an attempt after this one reads them too
+        if upstream.defaults and operation.is_generation:
+            self._fields = dict(request.fields)
             for name, value in upstream.defaults.items():
                 self._fields.setdefault(name, value)
         self._client_model = read_text(self._fields, "model")

@@ -180,4 +180,4 @@ class AsyncDestination:
         """
         if self._forwards is not None:
             return self._forwards.forwarded_head(request)
-        return request_head(request, target=request.target, fields=request.headers)
+        return request_head(request, request.target, request.headers)

@@ -208,8 +208,8 @@ class AsyncPooledResponse:
             host,
             answer.status,
             answer.headers,
-            is_clean=answer.is_clean,
-            body=begun if is_whole else None,
+            answer.is_clean,
+            begun if is_whole else None,
         )
         self._answer = answer
         self._connection: AsyncConnection | None = None

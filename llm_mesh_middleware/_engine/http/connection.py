@@ -69,7 +69,7 @@ class Destination:
         """
         if self.proxy is not None and self.context is None:
             return self.proxy.forwarded_head(request)
-        return request_head(request, target=request.target, fields=request.headers)
+        return request_head(request, request.target, request.headers)
 
 
 class Connection:

@@ -192,7 +192,7 @@ class ResponseReader(PerCall):
             fields.append((lower, value.strip()))
         self.status, is_keeping = begin
         self.headers, self.is_clean = Headers(fields), True
-        self._read_framing(is_keeping=is_keeping)
+        self._read_framing(is_keeping)
         return True
 
     def _read_head(self, head: bytes) -> None:
@@ -208,9 +208,9 @@ class ResponseReader(PerCall):
         self.headers = Headers(fields)
         if self.status == 101:  # no upgrade was requested
             raise _wrong("status")
-        self._read_framing(is_keeping=begin[1] != b"0")
+        self._read_framing(begin[1] != b"0")
 
-    def _read_framing(self, *, is_keeping: bool) -> None:
+    def _read_framing(self, is_keeping: bool) -> None:
         """Find how long the body is (RFC 9112 6.3)."""
         names = self.headers.by_name
         has_length, is_chunked = b"content-length" in names, b"transfer-encoding" in names

@@ -171,8 +171,8 @@ class PooledResponse:
             host,
             answer.status,
             answer.headers,
-            is_clean=answer.is_clean,
-            body=begun if answer.is_over and answer.error is None else None,
+            answer.is_clean,
+            begun if answer.is_over and answer.error is None else None,
         )
         self._destination = destination
         self._connection: Connection | None = connection

@@ -158,7 +158,7 @@ def torn(host: str) -> UpstreamError:
 
 
 def request_head(
-    request: UpstreamRequest, *, target: str, fields: Sequence[tuple[bytes, bytes]]
+    request: UpstreamRequest, target: str, fields: Sequence[tuple[bytes, bytes]]
 ) -> bytes:
     """Return the head of `request` on the wire.
 
@@ -197,7 +197,6 @@ def response_head(
     host: str,
     status: int,
     headers: Headers,
-    *,
     is_clean: bool = False,
     body: bytes | None = None,
 ) -> ResponseHead:

@@ -68,7 +68,6 @@ class Attempt(PerCall):
         context: CallContext,
         candidate: Candidate,
         lease: Lease,
-        *,
         number: int,
         preferred_host: str,
     ) -> Attempt:
@@ -153,7 +152,7 @@ class Attempt(PerCall):
         preparing.close()
         return None
 
-    def bill(self, summary: AnswerSummary | None, *, is_last: bool = True) -> Charge | None:
+    def bill(self, summary: AnswerSummary | None, is_last: bool = True) -> Charge | None:
         """Return what the attempt has cost, and report it; None without prices.
 
         The usage of the last attempt is also reported by the end of the exchange.
@@ -205,7 +204,9 @@ class Attempt(PerCall):
                 raise UpstreamProtocolError(
                     f"{self.upstream.host} answered with a redirect; none is followed"
                 )
-            if isinstance(head, WholeResponse) and not self._is_stream(head, head.body):
+            if isinstance(head, WholeResponse) and not (
+                self._transformer.wants_stream and self._is_stream(head, head.body)
+            ):
                 return self._converted(head, head.body)
         except UpstreamError as error:
             return self._failed(error)
@@ -367,15 +368,15 @@ class Attempt(PerCall):
         headers = transformer.headers(call_headers(upstream, client, settings.forward))
         hops = next_hops(client, settings.mesh_id, endpoint)
         return UpstreamRequest(
-            endpoint=endpoint,
-            method=context.operation.method,
-            target=transformer.target,
-            headers=headers if hops is None else (*headers, hops),
-            body=transformer.body(),
-            connect_timeout_s=context.timeouts.connect,
-            provider=upstream.identity.name,
-            model=transformer.model,
-            attempt=self.number,
+            endpoint,
+            context.operation.method,
+            transformer.target,
+            headers if hops is None else (*headers, hops),
+            transformer.body(),
+            context.timeouts.connect,
+            upstream.identity.name,
+            transformer.model,
+            self.number,
             added_usage=transformer.added_usage,
             preferred_host=self._preferred_host,
             vendor=upstream.vendor,

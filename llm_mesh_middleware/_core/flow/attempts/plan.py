@@ -96,7 +96,6 @@ class AttemptPlan(PerCall):
         cls,
         backends: Backends,
         retry: RetryPolicy,
-        *,
         operation: ServedOperation,
         health: HealthRegistry,
         budget: RetryBudget,

@@ -177,7 +177,7 @@ class AttemptSequence(PerCall):
         """Acquire a lease if no wait is needed."""
         context = self._context
         lease = choice.candidate.health.lease(
-            context.clock(), body=context.request.body, is_forced=choice.is_forced
+            context.clock(), context.request.body, choice.is_forced
         )
         if lease is not None:
             self._leases += (lease,)
@@ -240,8 +240,8 @@ class AttemptSequence(PerCall):
             self._context,
             choice.candidate,
             lease,
-            number=self._plan.made,
-            preferred_host=self._plan.preferred_host,
+            self._plan.made,
+            self._plan.preferred_host,
         )
 
     def _report(self, attempt: Attempt, outcome: Outcome) -> bool:
@@ -254,7 +254,7 @@ class AttemptSequence(PerCall):
         if outcome.status in _REFUSED_KEY and attempt.has_key:
             self._context.settings.key_refused(attempt.upstream.host, outcome.status)
         if outcome.relay is None:
-            if (charge := attempt.bill(outcome.summary, is_last=is_good)) is not None:
+            if (charge := attempt.bill(outcome.summary, is_good)) is not None:
                 self._charges += (charge,)
             if is_good:
                 lease.end("success", now)
