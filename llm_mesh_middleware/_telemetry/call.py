@@ -71,7 +71,7 @@ class CallObservation(Observation):
     def __init__(self, sinks: Sinks, request: ClientRequest) -> None:
         self._sinks = sinks
         self._progress = CallProgress(request, time.perf_counter())
-        self.wants_chunks = sinks.has_chunk_metrics
+        self.wants_chunks, self.detail = sinks.has_chunk_metrics, "facts"
         self._links: tuple[Link, ...] = ()
         self._failure: Exception | None = None
         try:
@@ -130,10 +130,8 @@ class CallObservation(Observation):
             found.end(answer)
         except Exception as failure:  # a span processor of the application
             self._failure = self._failure or failure
-        progress, request = self._progress, found.request
-        progress.last = request
-        if isinstance(answer, ResponseHead):
-            progress.heads[attempt] = answer
+        request = found.request
+        self._progress.answered(request, answer)
         if found.failure is not None:
             self._sinks.metrics.attempts.add(1, attempt_labels(request.provider, found.failure))
 
@@ -195,9 +193,11 @@ class CallObservation(Observation):
             if is_success
             else Ending.of(now, status, error, usage)
         )
-        self._last_kind = kind = self._kind_of_last()
-        if kind is not None:
-            self._end = self._sinks.kinds.end(kind, self._progress, ending)
+        progress, kind = self._progress, self._kind
+        if progress.last is not progress.first:
+            kind = self._kind_of_last()
+        self._last_kind = kind
+        self._end = None if kind is None else self._sinks.kinds.end(kind, progress, ending)
         for step in _LAST_STEPS if self._server is None else _LAST_STEPS_OF_SERVER:
             try:
                 step(self, ending)
@@ -228,8 +228,7 @@ class CallObservation(Observation):
         if span is None:
             return
         try:
-            if span.is_recording():
-                self._describe(span, ending)
+            self._describe(span, ending)
             if ending.error is not None:
                 self._sinks.events.emit_exception(ending, trace.set_span_in_context(span))
             if content.is_wanted:
@@ -267,13 +266,15 @@ class CallObservation(Observation):
 
     def _describe(self, span: Span, ending: Ending) -> None:
         progress, kind, end = self._progress, self._last_kind, self._end
+        set_distinct = getattr(span, "set_distinct", None)  # of a deferred span, which records
+        if set_distinct is None and not span.is_recording():
+            return
         if ending.error_type is not None and ending.is_failure:
             span.set_status(Status(StatusCode.ERROR))
         if kind is None or end is None:
             return
-        own, known = own_attributes(progress, ending, has_output=kind.has_output), end.attributes
+        own, known = own_attributes(progress, ending, kind.has_output), end.attributes
         if kind is self._kind:
-            set_distinct = getattr(span, "set_distinct", None)  # of a deferred span
             if set_distinct is not None:
                 set_distinct(self._started_with, known, own)
                 return
@@ -290,7 +291,17 @@ class CallObservation(Observation):
         if progress.last is None or end is None:
             metrics.requests.add(1, self._refusal_labels(ending.error_type))
         else:
-            metrics.record(end.account, self._row(ending), ending.at)
+            sent_at = progress.started_at if progress.sent_at is None else progress.sent_at
+            row = CallRow(
+                ending.at - sent_at,
+                sent_at - progress.started_at,
+                progress.first_chunk_s if progress.is_stream else None,
+                ending.usage,
+                ending.status is not None and ending.status < 400,
+                self._has_sole_attempt,
+                self._parent if metrics.has_exemplars else None,
+            )
+            metrics.record(end.account, row, ending.at)
             if end.fallback is not None:
                 metrics.fallbacks.add(1, end.fallback)
             if end.dropped:
@@ -319,19 +330,6 @@ class CallObservation(Observation):
         if error_type is not None:
             found = (*found, (semconv.ERROR_TYPE, error_type))
         return found
-
-    def _row(self, ending: Ending) -> CallRow:
-        progress = self._progress
-        sent_at = progress.started_at if progress.sent_at is None else progress.sent_at
-        return CallRow(
-            ending.at - sent_at,
-            sent_at - progress.started_at,
-            progress.first_chunk_s if progress.is_stream else None,
-            ending.usage,
-            ending.status is not None and ending.status < 400,
-            self._has_sole_attempt,
-            self._parent if self._sinks.metrics.has_exemplars else None,
-        )
 
     def _kind_of_last(self) -> CallKind | None:
         """Return the kind of the last attempt; None without one."""

@@ -58,9 +58,7 @@ class LoggedCall(Observation):
 
     def answered(self, attempt: int, answer: ResponseHead | Failure) -> None:
         if attempt in self._made:
-            self._progress.last = self._made[attempt]
-            if isinstance(answer, ResponseHead):
-                self._progress.heads[attempt] = answer
+            self._progress.answered(self._made[attempt], answer)
 
     def replying(self, *, attempt: int, is_stream: bool) -> None:
         progress = self._progress

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .._core.pricing.charge import Charge, add_up
 from .._core.values.decision import Decision
-from .._core.values.messages import ClientRequest, ResponseHead, UpstreamRequest
+from .._core.values.messages import ClientRequest, Failure, ResponseHead, UpstreamRequest
 from .._core.values.operations import Operation
 from .._core.values.selection import Selection
 from .._core.values.summary import AnswerSummary
@@ -18,8 +18,8 @@ class CallProgress:
     """What the hooks of one call keep for each other.
 
     Times are on the performance counter. `first` and `last` are requests to upstreams; once an
-    attempt is served, `last` is that one. `heads` are those of responses, by the attempt. It is no
-    struct, since its fields are set far more often than it is made.
+    attempt is served, `last` is that one. `heads` are those of responses with an id of the request,
+    by the attempt. It is no struct: its fields are set often, which takes longer there.
     """
 
     __slots__ = (
@@ -68,9 +68,13 @@ class CallProgress:
     def upstream_request_id(self) -> str | None:
         """The provider's own id of the last attempt."""
         head = None if self.last is None else self.heads.get(self.last.attempt)
-        if head is None or b"x-request-id" not in head.headers.by_name:
-            return None
-        return head.headers.get("x-request-id")
+        return None if head is None else head.headers.get("x-request-id")
+
+    def answered(self, request: UpstreamRequest, answer: ResponseHead | Failure) -> None:
+        """Keep what is needed of a response head."""
+        self.last = request
+        if isinstance(answer, ResponseHead) and b"x-request-id" in answer.headers.by_name:
+            self.heads[request.attempt] = answer
 
     @property
     def route(self) -> str | None:

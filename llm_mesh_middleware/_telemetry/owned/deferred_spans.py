@@ -43,6 +43,7 @@ UNSET = Status(StatusCode.UNSET)
 
 _UNSAMPLED = frozenset((Decision.DROP, Decision.RECORD_ONLY))
 _NOTHING: dict[str, Any] = {}
+_TRACE_FLAGS = tuple(TraceFlags(flags) for flags in range(4))
 _FLAGS = tuple(b"-%02x" % flags for flags in range(4))
 _new_ids = Ids().new
 
@@ -117,9 +118,9 @@ class DeferredSpan(trace.Span):
             made = self._context = SpanContext(
                 int.from_bytes(ids[:16], "big"),
                 int.from_bytes(ids[16:], "big"),
-                is_remote=False,
-                trace_flags=TraceFlags(self.flags),
-                trace_state=self.trace_state,
+                False,
+                _TRACE_FLAGS[self.flags],
+                self.trace_state,
             )
         return made
 
@@ -199,7 +200,9 @@ class DeferredSpan(trace.Span):
     def readable(self) -> ReadableSpan:
         """Return the span as the SDK's processors and exporters know it."""
         tracer = self.tracer
-        return ReadableSpan(
+        made = ReadableSpan.__new__(ReadableSpan)
+        ReadableSpan.__init__(  # the class itself would put the arguments in a dict first
+            made,
             name=self.name,
             context=self.get_span_context(),
             parent=self.parent,
@@ -214,6 +217,7 @@ class DeferredSpan(trace.Span):
             end_time=self.end_time,
             instrumentation_scope=tracer.scope,
         )
+        return made
 
 
 class DeferredTracer(trace.Tracer):

@@ -17,7 +17,7 @@ from ..metrics.policies import notable
 from ..progress import CallProgress
 from .call_ends import known_attributes
 from .call_kinds import CallKind
-from .request_attributes import AttributeValue, request_attributes
+from .request_attributes import PARAMETERS, AttributeValue, request_attributes
 from .response_attributes import add_shares
 
 __all__ = ["end_attributes", "own_attributes", "start_attributes"]
@@ -44,14 +44,15 @@ def start_attributes(kind: CallKind, client: ClientRequest) -> Mapping[str, Attr
 
 
 def own_attributes(
-    progress: CallProgress, ending: Ending, *, has_output: bool
+    progress: CallProgress, ending: Ending, has_output: bool
 ) -> dict[str, AttributeValue]:
     """Return the attributes of a call that others do not have in common with it."""
     sent_at, summary, usage = progress.sent_at, progress.summary, ending.usage
-    found = request_attributes(progress.request.fields)
+    fields = progress.request.fields
+    found = {} if PARAMETERS.isdisjoint(fields) else request_attributes(fields)
     if sent_at is not None:
         found[semconv.OVERHEAD] = sent_at - progress.started_at
-    if (request_id := progress.upstream_request_id) is not None:
+    if progress.heads and (request_id := progress.upstream_request_id) is not None:
         found[semconv.UPSTREAM_REQUEST_ID] = request_id[:_MAX_TEXT]
     if progress.is_stream:
         found[semconv.REQUEST_STREAM] = True
@@ -85,5 +86,5 @@ def end_attributes(
     has_output = kind is None or kind.has_output
     return {
         **known_attributes(progress, ending),
-        **own_attributes(progress, ending, has_output=has_output),
+        **own_attributes(progress, ending, has_output),
     }

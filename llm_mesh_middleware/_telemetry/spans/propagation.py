@@ -88,20 +88,20 @@ def incoming_context(headers: Headers) -> tuple[Context, bool]:
     current, has_span = active_context()
     if has_span:
         return current, True
-    propagator = propagate.get_global_textmap()
-    read = _capabilities(propagator).read
+    capabilities = _capabilities()
+    read = capabilities.read
     if read is not None and headers.by_name.keys().isdisjoint(read):
         return current, False
-    return propagator.extract(headers, current, _getter), False
+    return capabilities.propagator.extract(headers, current, _getter), False
 
 
 def sent_span(headers: Headers) -> SpanContext:
     """Return the span that the client sent, an invalid one if there is none."""
-    propagator = propagate.get_global_textmap()
-    read = _capabilities(propagator).read
+    capabilities = _capabilities()
+    read = capabilities.read
     if read is not None and headers.by_name.keys().isdisjoint(read):
         return trace.INVALID_SPAN_CONTEXT
-    context = propagator.extract(headers, Context(), _getter)
+    context = capabilities.propagator.extract(headers, Context(), _getter)
     return trace.get_current_span(context).get_span_context()
 
 
@@ -111,7 +111,7 @@ def linked_spans(headers: Headers, context: Context) -> tuple[Link, ...]:
     That happens when an application calls the mesh inside its process, or passes a trace on by
     hand: the active span is the parent, and the other one must not be lost.
     """
-    if _capabilities(propagate.get_global_textmap()).written.isdisjoint(headers.by_name):
+    if _capabilities().written.isdisjoint(headers.by_name):
         return ()
     sent = trace.get_current_span(propagate.extract(headers, Context(), _getter)).get_span_context()
     active = trace.get_current_span(context).get_span_context()
@@ -122,28 +122,27 @@ def with_trace(
     headers: tuple[tuple[bytes, bytes], ...], parent: LazyContext
 ) -> tuple[tuple[bytes, bytes], ...]:
     """Return `headers` with the trace context of `parent` as their own, without baggage."""
-    capabilities = _capabilities(propagate.get_global_textmap())
+    capabilities = _capabilities()
     written = capabilities.written
     for name, _ in headers:  # a `dict` of them would take twice as long
         if name in written:  # few requests have one
             headers = tuple([field for field in headers if field[0] not in written])
             break
     if capabilities.is_plain:
-        return headers + _trace_fields(parent.span or trace.get_current_span(parent.base))
+        span = parent.span or trace.get_current_span(parent.base)
+        write = getattr(span, "trace_fields", None)  # of a deferred span, which has them as bytes
+        fields: tuple[tuple[bytes, bytes], ...] | None = None if write is None else write()
+        return headers + (_trace_fields(span) if fields is None else fields)
     injected: dict[str, str] = {}
     context = without_baggage(parent.context)
     for writer in capabilities.writers:
         writer.inject(injected, context)
-    fields = [(name.lower().encode(), value.encode("latin-1")) for name, value in injected.items()]
-    return (*headers, *fields)
+    made = [(name.lower().encode(), value.encode("latin-1")) for name, value in injected.items()]
+    return (*headers, *made)
 
 
 def _trace_fields(span: Span) -> tuple[tuple[bytes, bytes], ...]:
     """Return W3C Trace Context as its propagator writes it, in a third of the time."""
-    write = getattr(span, "trace_fields", None)  # a deferred span, which has the ids as bytes
-    if write is not None and (fields := write()) is not None:
-        found: tuple[tuple[bytes, bytes], ...] = fields
-        return found
     sent = span.get_span_context()
     if not sent.is_valid:
         return ()
@@ -178,10 +177,13 @@ class _Capabilities(msgspec.Struct, frozen=True):
 _latest: _Capabilities | None = None
 
 
-def _capabilities(propagator: TextMapPropagator) -> _Capabilities:
-    """Return what `propagator` reads and writes; most build their list of fields on each access."""
+def _capabilities() -> _Capabilities:
+    """Return what the propagator of the process reads and writes.
+
+    Most propagators build their list of fields on each access.
+    """
     global _latest
-    latest = _latest
+    propagator, latest = propagate.get_global_textmap(), _latest
     if latest is None or latest.propagator is not propagator:
         latest = _latest = _examine(propagator)
     return latest

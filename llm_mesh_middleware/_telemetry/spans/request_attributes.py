@@ -10,7 +10,7 @@ import msgspec
 from ..._core.values.payload import Fields
 from .. import semconv
 
-__all__ = ["AttributeValue", "request_attributes"]
+__all__ = ["PARAMETERS", "AttributeValue", "request_attributes"]
 
 AttributeValue: TypeAlias = str | bool | int | float | tuple[str, ...]
 
@@ -96,8 +96,6 @@ _DEFAULT_VALUES = {
 def request_attributes(fields: Fields) -> dict[str, AttributeValue]:
     """Return the parameters of a body that have the right type."""
     found: dict[str, AttributeValue] = {}
-    if _READ.isdisjoint(fields):
-        return found
     for name, raw in fields.items():
         if name in _MEMBERS:
             attribute = _MEMBERS[name][0]
@@ -170,7 +168,8 @@ _READERS: Mapping[str, tuple[str, Callable[[msgspec.Raw], Any], Callable[[Any], 
     ),
 }
 
-_READ = frozenset((*_MEMBERS, *_READERS, _PROMPT, _CONFIG))
+PARAMETERS = frozenset((*_MEMBERS, *_READERS, _PROMPT, _CONFIG))
+"""The members of a body that may have an attribute."""
 
 
 def _decoded(decode: Callable[[msgspec.Raw], Decoded], raw: msgspec.Raw) -> Decoded | None:
