@@ -2,8 +2,8 @@
 
     start    the sampler decides as for the SDK's tracer; ids, flags and tracestate are the same. A
              span that is not recorded is a `NonRecordingSpan`.
-    end      the span is handed over: to the queues of processors whose exporters encode it, or as
-             one `ReadableSpan` to all processors
+    end      the span is handed over: to the queues of processors whose exporters encode it, or to
+             all processors, which read it as one of the SDK
 
 A `SpanContext` is made when it is first read: our own headers are written from the ids. The SDK's
 tracer makes the spans while a processor handles their start.
@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from binascii import hexlify
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any, Protocol
 
 from opentelemetry import trace
@@ -58,12 +59,43 @@ class Handover(Protocol):
         """Take a span; it is not changed any more."""
 
 
-class DeferredSpan(trace.Span):
-    """One recorded span, whose attributes are in three parts without a common name.
+class DeferredSpan(trace.Span, ReadableSpan):
+    """One recorded span, which processors and exporters can read as one of the SDK.
 
-    `initial_attributes` and `known_attributes` are kept by reference, and not changed: those of
-    many spans are one object. `ids` are 16 bytes of the trace and 8 of the span.
+    Its attributes are in three parts without a common name: `initial_attributes` and
+    `known_attributes` are kept by reference, and not changed, since those of many spans are one
+    object. `ids` are 16 bytes of the trace and 8 of the span.
     """
+
+    # These take the place of the properties of a `ReadableSpan`, which read private names.
+    __slots__ = (
+        "_context_made",
+        "added_attributes",
+        "end_time",
+        "events",
+        "flags",
+        "ids",
+        "initial_attributes",
+        "kind",
+        "known_attributes",
+        "links",
+        "name",
+        "parent",
+        "start_time",
+        "status",
+        "trace_state",
+        "tracer",
+    )
+
+    name: str
+    parent: SpanContext | None
+    kind: SpanKind
+    links: Sequence[Link]
+    events: Sequence[Event]
+    status: Status
+    start_time: int
+    end_time: int
+    dropped_attributes = dropped_events = dropped_links = 0
 
     def __init__(
         self,
@@ -90,10 +122,10 @@ class DeferredSpan(trace.Span):
         self.trace_state = trace_state
         self.known_attributes: Mapping[str, Any] = _NOTHING
         self.added_attributes = _NOTHING
-        self.events: list[Event] | None = None
+        self.events: Sequence[Event] = ()
         self.status = UNSET
         self.end_time = 0
-        self._context: SpanContext | None = None
+        self._context_made: SpanContext | None = None
 
     @property
     def resource(self) -> Resource:
@@ -102,7 +134,7 @@ class DeferredSpan(trace.Span):
 
     @property
     def attributes(self) -> Mapping[str, Any]:
-        """What has been set, as on a span of the SDK."""
+        """What has been set."""
         return {**self.initial_attributes, **self.known_attributes, **self.added_attributes}
 
     @property
@@ -110,12 +142,21 @@ class DeferredSpan(trace.Span):
         """The scope of the tracer."""
         return self.tracer.scope
 
+    @property
+    def _instrumentation_info(self) -> Any:  # type: ignore[override]
+        return self.tracer.info
+
+    @property
+    def context(self) -> SpanContext:
+        """The ids."""
+        return self.get_span_context()
+
     def get_span_context(self) -> SpanContext:
         """Return the ids."""
-        made = self._context
+        made = self._context_made
         if made is None:
             ids = self.ids
-            made = self._context = SpanContext(
+            made = self._context_made = SpanContext(
                 int.from_bytes(ids[:16], "big"),
                 int.from_bytes(ids[16:], "big"),
                 False,
@@ -167,11 +208,12 @@ class DeferredSpan(trace.Span):
     ) -> None:
         """Add an event."""
         if not self.end_time:
-            self.events = [*(self.events or ()), Event(name, attributes, timestamp)]
+            self.events = (*self.events, Event(name, attributes, timestamp))
 
     def update_name(self, name: str) -> None:
         """Change the name."""
-        self.name = name
+        if not self.end_time:
+            self.name = name
 
     def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
         """Set the status, unless it is `OK` already."""
@@ -197,27 +239,14 @@ class DeferredSpan(trace.Span):
             self.end_time = time.time_ns() if end_time is None else end_time
             self.tracer.handover.take(self)
 
-    def readable(self) -> ReadableSpan:
-        """Return the span as the SDK's processors and exporters know it."""
-        tracer = self.tracer
-        made = ReadableSpan.__new__(ReadableSpan)
-        ReadableSpan.__init__(  # the class itself would put the arguments in a dict first
-            made,
-            name=self.name,
-            context=self.get_span_context(),
-            parent=self.parent,
-            resource=tracer.resource,
-            attributes=self.attributes,
-            events=self.events or (),
-            links=self.links,
-            kind=self.kind,
-            instrumentation_info=tracer.info,
-            status=self.status,
-            start_time=self.start_time,
-            end_time=self.end_time,
-            instrumentation_scope=tracer.scope,
-        )
-        return made
+
+# The private names that methods of a `ReadableSpan` have for its fields. `__getattr__` would make
+# every access to any field slower.
+for _field in (
+    *("attributes", "context", "end_time", "events", "instrumentation_scope", "kind", "links"),
+    *("name", "parent", "resource", "start_time", "status"),
+):
+    setattr(DeferredSpan, f"_{_field}", property(attrgetter(_field)))
 
 
 class DeferredTracer(trace.Tracer):
@@ -341,4 +370,4 @@ def _ids_below(parent: SpanContext) -> bytes:
 
 
 def _copied(links: Sequence[Link] | None) -> Sequence[Link]:
-    return [Link(each.context, each.attributes or {}) for each in links] if links else ()
+    return tuple([Link(each.context, each.attributes or {}) for each in links]) if links else ()

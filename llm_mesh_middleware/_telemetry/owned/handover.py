@@ -1,9 +1,8 @@
 """Passes ended spans to the processors of a provider.
 
-    all processors are batches   where we own the exporters, each queues the deferred span; our
-                                 exporter of the batch encodes it, or makes a `ReadableSpan` of it
-                                 for the SDK's exporter
-    other processors             all processors get a `ReadableSpan` immediately
+    all processors are batches   where we own the exporters, each queues the span; our exporter of
+                                 the batch encodes it
+    other processors             all processors get the span immediately
     one that handles starts      the tracer of the SDK makes the spans
 
 Processors may be added at any time.
@@ -14,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace import TracerProvider as SDKTracerProvider
 from opentelemetry.sdk.trace.export import (
     BatchSpanProcessor,
@@ -47,8 +46,8 @@ class DeferredSpanExporter(SpanExporter):
         self.exporter = exporter
 
     def export(self, spans: Sequence[Any]) -> SpanExportResult:
-        """Export each span as a `ReadableSpan`."""
-        return self.exporter.export([_readable(span) for span in spans])
+        """Export each span as one of the SDK."""
+        return self.exporter.export(spans)
 
     def shutdown(self) -> None:
         """Shut the exporter down."""
@@ -91,7 +90,7 @@ class ProcessorHandover:
             self._look_at(present)
         queues = self._queues
         if queues is None:
-            self._all.on_end(span.readable())
+            self._all.on_end(span)
         elif span.flags & _SAMPLED:
             for queue in queues:
                 queue(span)
@@ -121,7 +120,3 @@ def _ignores_starts(processor: SpanProcessor) -> bool:
     """Return whether a processor does nothing until a span has ended."""
     found = [getattr(type(processor), name, None) for name in _BEFORE_THE_END]
     return all(method in idle for method, idle in zip(found, _IDLE, strict=True))
-
-
-def _readable(span: DeferredSpan | ReadableSpan) -> ReadableSpan:
-    return span.readable() if isinstance(span, DeferredSpan) else span

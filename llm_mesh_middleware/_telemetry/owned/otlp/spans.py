@@ -86,7 +86,7 @@ def _of_deferred(span: DeferredSpan) -> bytes:
         begin += b"\x22\x08" + parent.span_id.to_bytes(8, "big")
         flags = _PARENT_REMOTE if parent.is_remote else flags
     name = _names.get(span.name)
-    end = b"" if span.events is None else b"".join([tagged(11, _event(e)) for e in span.events])
+    end = b"".join([tagged(11, _event(each)) for each in span.events]) if span.events else b""
     if span.links:
         end += b"".join([tagged(13, _link(each)) for each in span.links])
     body = b"".join(
