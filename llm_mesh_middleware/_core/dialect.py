@@ -371,7 +371,7 @@ class ServedOperation(Operation, frozen=True, kw_only=True, eq=False):
     def wants_stream(self, request: ClientRequest) -> bool:
         """Return whether a request asks for a stream of events."""
         if self.streams is None:
-            return read_bool(request.fields, "stream") is True
+            return "stream" in request.fields and read_bool(request.fields, "stream") is True
         return self.streams and (not self.events_by or self.events_by in request.query.split("&"))
 
     def model_of(self, path: str, fields: Fields) -> tuple[str | None, Fields]:

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...exceptions import ClientDisconnected
 from ..dialect import ServedOperation
 from ..http.hops import check_hops
 from ..routing.table import RouteRule, VirtualHost
@@ -35,7 +34,7 @@ from .attempts.sequence import AttemptSequence
 from .call import Account, Admission, Call, account_of, admitted
 from .keepalive import keep_alive
 from .mirrors.layer import Mirroring
-from .observer import Observation
+from .observer import Observation, end_by
 from .own_replies import estimate, list_models
 from .policies import chain
 from .reply import Flow, Reply
@@ -92,7 +91,7 @@ def exchange(
         )
         return _flow(context, account, admission, state, keepalive_s)
     except BaseException as error:
-        _end(followed, error)
+        end_by(error, followed)
         raise
 
 
@@ -148,15 +147,16 @@ def _flow(
         random,
     )
     picking = Picking(plan, state.pickers, clock) if rule.backends.has_picker else None
+    is_alone = account is None and picking is None and not rule.backends.is_watched
     if account is not None:
         run = _layered(context, account, plan, picking, state)
     else:
-        run = AttemptSequence(context, plan, state.affinity, None, admission).run()
+        run = AttemptSequence(context, plan, state.affinity, is_alone, None, admission).run()
         run = run if picking is None else picking.before(context.request, run)
     if rule.backends.is_watched:
         health, log = state.health, state.on_server
         run = watched(run, rule.backends, health, clock=clock, random=random, log=log)
-    flow = _observed(run, context.observation)
+    flow = run if is_alone else _observed(run, context.observation)
     if keepalive_s and operation.wants_stream(context.request):
         return keep_alive(flow, operation.dialect, interval_s=keepalive_s, clock=clock)
     return flow
@@ -177,7 +177,7 @@ def _layered(
     if picking is not None:
         layers = (*layers, picking)
     call = Call(context.request, account, context, state)
-    attempts = AttemptSequence(context, plan, state.affinity, call).proceed
+    attempts = AttemptSequence(context, plan, state.affinity, False, call).proceed
     if len(layers) == 1:
         return layers[0](call, attempts)
     return chain(layers, attempts)(call)
@@ -195,11 +195,5 @@ def _observed(flow: Flow, observation: Observation) -> Flow:
     try:
         return (yield from flow)
     except BaseException as error:
-        _end(observation, error)
+        end_by(error, observation)
         raise
-
-
-def _end(observation: Observation, error: BaseException) -> None:
-    if isinstance(error, GeneratorExit):  # the driver closes a flow only if the client has left
-        error = ClientDisconnected("the client went away")
-    observation.ended(getattr(error, "status", None), error, None)

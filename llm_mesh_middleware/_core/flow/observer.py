@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ...exceptions import ClientDisconnected
 from ..pricing.charge import Charge
 from ..values.decision import Decision
 from ..values.messages import ClientRequest, Failure, ResponseHead, UpstreamRequest
@@ -15,7 +16,7 @@ from ..values.summary import AnswerSummary, SummaryDetail
 from ..values.usage import Usage
 from .mirrors.outcome import MirrorOutcome
 
-__all__ = ["Observation", "Observer"]
+__all__ = ["Observation", "Observer", "end_by"]
 
 
 class Observation:
@@ -86,6 +87,13 @@ class Observation:
         `status` is the client's, None if it got none. `error` is also set with status 200 if a
         stream broke off later, and is `ClientDisconnected` if the client stopped waiting.
         """
+
+
+def end_by(error: BaseException, observation: Observation) -> None:
+    """End the observation of an exchange that raises `error`."""
+    if isinstance(error, GeneratorExit):  # the driver closes a flow only if the client has left
+        error = ClientDisconnected("the client went away")
+    observation.ended(getattr(error, "status", None), error, None)
 
 
 _NO_OBSERVATION = Observation()

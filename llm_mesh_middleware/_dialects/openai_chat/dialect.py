@@ -66,7 +66,9 @@ class OpenAIChat(BaseDialect):
     def read_whole(self, body: bytes) -> Whole | None:
         """Return the facts of a whole response, or None if no SDK can read it."""
         fields = read_fields(body)
-        return None if fields is not None and lacks_choices(fields, body) else fields
+        if fields is not None and fields.choices is None and lacks_choices(fields, body):
+            return None
+        return fields
 
     def read_messages(self, body: bytes) -> list[Message]:
         """Return the messages of a whole response, for a record of its content."""

@@ -76,7 +76,7 @@ class CompletionTransformer(SameTransformer):
         return read_fields(self._fields, "stream_options")
 
     def _in_client_form(self, headers: RawFields, body: bytes) -> tuple[RawFields, bytes]:
-        if not self.wants_stream or self._upstream.stream is not False:
+        if self._upstream.stream is not False:
             return headers, body
         try:
             events = completion_to_events(body, include_usage=self._client_requests_usage)

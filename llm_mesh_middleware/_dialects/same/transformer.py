@@ -129,7 +129,8 @@ class SameTransformer:
         labelled = head.headers.by_name.get(b"content-type")
         if labelled != _JSON and not media_type(head.headers).endswith("json"):  # taken for text
             headers = with_type(headers, JSON)
-        headers, body = self._in_client_form(headers, body)
+        if self.wants_stream:
+            headers, body = self._in_client_form(headers, body)
         headers = with_length(headers, body)
         return WholeAnswer(head.status, headers, body, summary, counted=usage)
 
@@ -167,7 +168,7 @@ class SameTransformer:
         """Set further members from the configuration."""
 
     def _in_client_form(self, headers: RawFields, body: bytes) -> tuple[RawFields, bytes]:
-        """Return a whole response in the form that the client requested."""
+        """Return a whole response in the form that a client gets who requested a stream."""
         return headers, body
 
     def _joined(self, head: ResponseHead, headers: RawFields, body: bytes) -> WholeAnswer:

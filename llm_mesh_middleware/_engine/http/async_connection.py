@@ -89,8 +89,10 @@ class AsyncConnection(asyncio.Protocol):
         return data
 
     def more(self) -> asyncio.Future[None]:
-        """Return a future that is done when there is more, or the end."""
+        """Return a future that is done when there is something to receive, or the end."""
         self._waiter = waiter = self._loop.create_future()
+        if self._pieces or self._is_lost:
+            waiter.set_result(None)
         return waiter
 
     def is_sent(self) -> bool:

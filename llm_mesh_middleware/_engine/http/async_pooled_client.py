@@ -91,9 +91,8 @@ class AsyncPooledClient:
                 answer = ResponseReader()
                 rest = None
                 while rest is None:
-                    while (data := connection.received()) is None:
-                        await connection.more()
-                    rest = answer.feed_head(data)
+                    await connection.more()
+                    rest = answer.feed_head(connection.received() or b"")
                 host = request.endpoint.provider_host
                 return AsyncPooledResponse(self, destination, connection, answer, rest, host)
             except BaseException as exc:

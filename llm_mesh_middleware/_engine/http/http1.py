@@ -219,14 +219,15 @@ class ResponseReader(PerCall):
             if self._listed(b"transfer-encoding") != [b"chunked"]:
                 raise _wrong("transfer coding")
             left = 0
+        is_framed = has_length is not is_chunked  # with both, they contradict each other
+        if self.status in _NO_BODY:
+            left, is_framed = 0, not (has_length and is_chunked)
+            is_chunked = False
         self.keeps = (
             is_keeping
-            and (has_length or is_chunked or self.status in _NO_BODY)
-            and not (has_length and is_chunked)  # they contradict each other
+            and is_framed
             and (b"connection" not in names or b"close" not in self._listed(b"connection"))
         )
-        if self.status in _NO_BODY:
-            left, is_chunked = 0, False
         self._left = left
         self._is_chunked = is_chunked
         self.is_over = left == 0 and not is_chunked

@@ -338,13 +338,12 @@ class AttemptPlan(PerCall):
         return None
 
     def _candidates(self, tier: Iterable[Backend]) -> list[Candidate]:
-        health_of, offered = self._health.of, self._offered
-        return [
-            Candidate(backend, endpoint, health_of(backend.upstream, endpoint))
-            for backend in tier
-            for endpoint in (offered and offered.get(id(backend)))
-            or backend.upstream.endpoints.now()
-        ]
+        health_of, offered, found = self._health.of, self._offered, []
+        for backend in tier:  # not a comprehension: on CPython 3.11 that is another function
+            upstream = backend.upstream
+            for endpoint in (offered and offered.get(id(backend))) or upstream.endpoints.now():
+                found.append(Candidate(backend, endpoint, health_of(upstream, endpoint)))  # noqa: PERF401
+        return found
 
     def _pick(self, candidates: Sequence[Candidate], now: float) -> Candidate:
         picked = self._balancer.pick(candidates, self._call, self._random, now)

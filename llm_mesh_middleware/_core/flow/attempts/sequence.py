@@ -30,6 +30,7 @@ from ...values.steps import Await, Race, Raced, Send, Sleep, Step, StepResult, S
 from ...values.summary import AnswerSummary
 from ..affinity import Affinity
 from ..call import Admission, Call, Held
+from ..observer import end_by
 from ..reply import Flow, Reply
 from .attempt import Attempt
 from .context import CallContext
@@ -45,11 +46,15 @@ _REFUSED_KEY = frozenset((401, 403))
 
 
 class AttemptSequence(PerCall):
-    """The attempts of one request, one after another, up to the reply."""
+    """The attempts of one request, one after another, up to the reply.
+
+    If it is alone, nothing is around it, and it ends the observation where it raises.
+    """
 
     _context: CallContext
     _plan: AttemptPlan
     _affinity: Affinity
+    _is_alone: bool
     _call: Call | None = None
     _admission: Admission | None = None
     _held: Held | None = None
@@ -70,12 +75,11 @@ class AttemptSequence(PerCall):
         """Make attempts until one is final or nothing is left to try."""
         context, plan = self._context, self._plan
         clock, ends_at, rule = context.clock, context.deadline.at, context.rule
-        if context.operation.continues_by:
-            yield from self._recall()
-        choice: Choice | None = plan.first(clock())
         best: tuple[Attempt, Outcome] | None = None
-        streaming: Lease | None = None
         try:
+            if context.operation.continues_by:
+                yield from self._recall()
+            choice: Choice | None = plan.first(clock())
             while choice is not None and clock() < ends_at:
                 lease = None
                 if choice.candidate.backend.policy is None and not (
@@ -108,17 +112,27 @@ class AttemptSequence(PerCall):
                 # Reported before the plan checks the provider's health.
                 is_good = self._report(attempt, outcome)
                 choice = None if is_good else plan.after(choice, outcome, clock())
-            if best is not None:
-                if context.operation.continues_by:
-                    yield from self._remember(*best)
-                streaming = None if best[1].relay is None else best[0].lease
-        finally:
-            for lease in self._leases:
-                if lease.is_open and lease is not streaming:
-                    lease.end("cancelled", clock())
+            if best is not None and context.operation.continues_by:
+                yield from self._remember(*best)
+            return self._replied(best)
+        except BaseException as error:
+            self._end_leases(None)
+            if self._is_alone:
+                end_by(error, context.observation)
+            raise
+
+    def _replied(self, best: tuple[Attempt, Outcome] | None) -> Reply:
+        """Return the reply of the best attempt; the lease of a stream is open until its end."""
+        self._end_leases(None if best is None or best[1].relay is None else best[0].lease)
         if best is None:
-            raise self._refused or self._unsupported or plan.unavailable(clock())
+            now = self._context.clock()
+            raise self._refused or self._unsupported or self._plan.unavailable(now)
         return self._reply(*best)
+
+    def _end_leases(self, streaming: Lease | None) -> None:
+        for lease in self._leases:
+            if lease.is_open and lease is not streaming:
+                lease.end("cancelled", self._context.clock())
 
     def _recall(self) -> Steps:
         """Prefer the provider that stores the response which the request continues."""
