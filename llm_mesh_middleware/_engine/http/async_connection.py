@@ -54,7 +54,7 @@ class AsyncConnection(asyncio.Protocol):
         self._is_lost = False
         self._is_over = False  # lost, or closed by us
         self._error: Exception | None = None
-        self._waiter: asyncio.Future[None] | None = None
+        self._waiter: asyncio.Future[bytes | None] | None = None
         self._closed: asyncio.Future[None] | None = None
 
     def send(self, head: bytes, body: bytes) -> None:
@@ -88,8 +88,11 @@ class AsyncConnection(asyncio.Protocol):
             self._transport.resume_reading()
         return data
 
-    def more(self) -> asyncio.Future[None]:
-        """Return a future that is done when there is something to receive, or the end."""
+    def more(self) -> asyncio.Future[bytes | None]:
+        """Return a future of what comes next; None if `received` has something, or tells the end.
+
+        Whoever stops waiting for it must not read on: what has just come is lost.
+        """
         self._waiter = waiter = self._loop.create_future()
         if self._pieces or self._is_lost:
             waiter.set_result(None)
@@ -136,13 +139,16 @@ class AsyncConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Called by the transport."""
+        if (waiter := self._waiter) is not None:  # who waits has read all there was
+            self._waiter = None
+            if not waiter.done():
+                waiter.set_result(data)
+                return
         self._pieces.append(data)
         self._unread += len(data)
         if self._unread > _MAX_UNREAD_BYTES and not self._is_paused:
             self._is_paused = True
             self._transport.pause_reading()
-        if (waiter := self._waiter) is not None and not waiter.done():
-            waiter.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the transport."""

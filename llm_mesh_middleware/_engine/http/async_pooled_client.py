@@ -91,8 +91,8 @@ class AsyncPooledClient:
                 answer = ResponseReader()
                 rest = None
                 while rest is None:
-                    await connection.more()
-                    rest = answer.feed_head(connection.received() or b"")
+                    data = await connection.more()
+                    rest = answer.feed_head(connection.received() or b"" if data is None else data)
                 host = request.endpoint.provider_host
                 return AsyncPooledResponse(self, destination, connection, answer, rest, host)
             except BaseException as exc:
@@ -234,7 +234,8 @@ class AsyncPooledResponse:
         try:
             while connection is not None and not answer.is_over:
                 while (received := connection.received()) is None:
-                    await connection.more()
+                    if (received := await connection.more()) is not None:
+                        break
                 if data := answer.feed(received):
                     return data
             if answer.error is not None:
