@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.processes import ROOT, clean_environment
 
 PROVIDER = """
@@ -16,6 +18,34 @@ spec:
   host: acme.example
   configs: {defaultConfig: {openAIConfig: {model: m, apiKey: none}}}
 """
+ANTHROPIC = PROVIDER.replace("openAIConfig", "anthropicConfig")
+# A mesh that is ready, and its first call: a request for chat, to a provider in the same process.
+FIRST_CALL = """
+import asyncio, json, sys
+import httpx
+from llm_mesh_middleware import LLMMeshMiddleware, Mesh, MeshSettings
+from llm_mesh_middleware.testing import Answer, FakeUpstream
+
+async def call():
+    settings = MeshSettings(endpoints={"acme.example": upstream.url})
+    app = LLMMeshMiddleware(None, mesh=Mesh([sys.argv[1]], settings=settings))
+    app.mesh.warm_up()
+    before = set(sys.modules)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://acme.example") as client:
+        messages = [{"role": "user", "content": "Hello"}]
+        reply = await client.post(sys.argv[2], json={"model": "m", "messages": messages})
+    assert reply.status_code == 200, reply.text
+    new = set(sys.modules) - before
+    print(*sorted(each for each in new if each.startswith("llm_mesh_middleware")))
+
+with FakeUpstream(tls=False) as upstream:
+    upstream.always(Answer(body=json.loads(sys.argv[3])) if sys.argv[3] else None)
+    asyncio.run(call())
+"""
+MESSAGE = """{"id": "1", "type": "message", "role": "assistant", "model": "m",
+"stop_reason": "end_turn", "content": [{"type": "text", "text": "Hello"}],
+"usage": {"input_tokens": 1, "output_tokens": 1}}"""
 GUARD = """
 ---
 apiVersion: llm-mesh.dev/v1alpha1
@@ -35,10 +65,15 @@ NOT_NEEDED = (
     "llm_mesh_middleware._compile.policies",
     "llm_mesh_middleware._core.guarding",
     "llm_mesh_middleware._core.policy.cache",
-    "llm_mesh_middleware._core.routing.regex",
     "llm_mesh_middleware._core.policy.guards",
     "llm_mesh_middleware._core.policy.limits",
+    "llm_mesh_middleware._core.routing.regex",
+    "llm_mesh_middleware._dialects.anthropic.dialect",
     "llm_mesh_middleware._dialects.bedrock",
+    "llm_mesh_middleware._dialects.gemini.dialect",
+    "llm_mesh_middleware._dialects.openai_chat.translation",
+    "llm_mesh_middleware._dialects.openai_responses.dialect",
+    "llm_mesh_middleware._dialects.translation.transformer",
     "llm_mesh_middleware._schema.inference.documents",
     "llm_mesh_middleware._schema.policy",
     "llm_mesh_middleware.testing",
@@ -46,7 +81,7 @@ NOT_NEEDED = (
     "http.client",
     *("aiohttp", "botocore", "google", "httpcore", "httpx", "numpy", "opentelemetry.sdk", "redis"),
 )
-MOST_MODULES_OF_OURS = 460
+MOST_MODULES, MOST_MODULES_OF_OURS = 740, 370
 
 
 def imported(tmp_path: Path, manifest: str) -> set[str]:
@@ -64,15 +99,20 @@ def imported(tmp_path: Path, manifest: str) -> set[str]:
 
 
 def modules_after(code: str, *args: str) -> set[str]:
+    printed = run_python(f"{code}\nimport sys; print(*sys.modules, sep='\\n')", *args)
+    return set(printed.split())
+
+
+def run_python(code: str, *args: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules, sep='\\n')", *args],
+        [sys.executable, "-c", code, *args],
         cwd=ROOT,
         env=clean_environment(),
         capture_output=True,
         text=True,
         check=True,
     )
-    return set(done.stdout.split())
+    return done.stdout
 
 
 def test_one_provider_imports_nothing_that_it_does_not_need(tmp_path: Path) -> None:
@@ -80,12 +120,36 @@ def test_one_provider_imports_nothing_that_it_does_not_need(tmp_path: Path) -> N
     ours = {name for name in modules if name.startswith("llm_mesh_middleware")}
     assert [name for name in NOT_NEEDED if name in modules] == []
     assert len(ours) <= MOST_MODULES_OF_OURS
+    assert len(modules) <= MOST_MODULES
 
 
 def test_what_a_policy_needs_is_imported_with_the_configuration(tmp_path: Path) -> None:
     modules = imported(tmp_path, PROVIDER + GUARD)
     assert "llm_mesh_middleware._core.policy.guards" in modules
     assert "llm_mesh_middleware._core.guarding.entities.email" in modules
+
+
+@pytest.mark.parametrize(
+    ("manifest", "answer"), [(PROVIDER, ""), (ANTHROPIC, MESSAGE)], ids=["passed on", "translated"]
+)
+def test_a_first_request_for_chat_imports_nothing(
+    tmp_path: Path, manifest: str, answer: str
+) -> None:
+    assert imported_by_a_call(tmp_path, manifest, "/v1/chat/completions", answer) == []
+
+
+def test_the_first_request_of_another_dialect_imports_its_translation(tmp_path: Path) -> None:
+    modules = imported_by_a_call(tmp_path, PROVIDER, "/v1/messages", "")
+    packages = {name.removeprefix("llm_mesh_middleware.").partition(".")[0] for name in modules}
+    assert packages == {"_core", "_dialects"}
+    assert "llm_mesh_middleware._dialects.anthropic.translation" in modules
+
+
+def imported_by_a_call(tmp_path: Path, manifest: str, path: str, answer: str) -> list[str]:
+    """Return the modules of ours that the first call to a ready mesh imports."""
+    file = tmp_path / "mesh.yaml"
+    file.write_text(manifest, encoding="utf-8")
+    return run_python(FIRST_CALL, str(file), path, answer).split()
 
 
 def test_the_package_itself_imports_its_exceptions_only() -> None:

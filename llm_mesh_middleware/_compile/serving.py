@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -13,7 +14,7 @@ from .._core.conversation.writing import DialectOptions
 from .._core.dialect import ServedOperation
 from .._core.provider.upstream import Conversion
 from .._dialects import anthropic, gemini, openai_responses
-from .._dialects.anthropic import COUNT_TOKENS, MESSAGES, VERTEX_VERSION, Hosting
+from .._dialects.anthropic import COUNT_TOKENS, MESSAGES, VERTEX_VERSION
 from .._dialects.model_lists import MODELS
 from .._dialects.openai_chat import CHAT
 from .._dialects.openai_responses import RESPONSES
@@ -158,7 +159,7 @@ def _anthropic(config: AnthropicConfig, spec: LLMProviderSpec) -> Serving:
         return _anthropic_on_vertex(config, config.vertex, spec)
     is_foundry = spec.host.endswith(_FOUNDRY)
     path = _own_path(spec) or ("/anthropic/v1/messages" if is_foundry else "/v1/messages")
-    hosting = Hosting(version=config.version, betas=_betas(config))
+    hosting = _hosting(version=config.version, betas=_betas(config))
     targets = {MESSAGES: path, **_counting(path), **_models(path, MESSAGES.suffix)}
     key_field = b"api-key" if is_foundry else b"x-api-key"
     counts = targets.get(COUNT_TOKENS)
@@ -177,7 +178,7 @@ def _anthropic_on_vertex(
     config: AnthropicConfig, vertex: VertexConfig, spec: LLMProviderSpec
 ) -> Serving:
     base = _own_path(spec) or _vertex_base(vertex, "anthropic")
-    hosting = Hosting(
+    hosting = _hosting(
         stream_target=f"{base}/{PLACE}:streamRawPredict",
         body_version=config.version or VERTEX_VERSION,
         betas=_betas(config),
@@ -191,6 +192,13 @@ def _anthropic_on_vertex(
         vendor="gcp.vertex_ai",
         counter=Counter(anthropic.VERTEX_COUNTER, counts, COUNT_TOKENS),
     )
+
+
+def _hosting(**options: Any) -> Conversion:
+    """Return the envelope of a host of Anthropic's models, which few configurations need."""
+    from .._dialects.anthropic.hosting import Hosting
+
+    return Hosting(**options)
 
 
 def _betas(config: AnthropicConfig) -> frozenset[str] | None:
@@ -220,7 +228,7 @@ def _bedrock(config: BedrockConfig, spec: LLMProviderSpec) -> Serving:
     if config.api != "invoke":
         return converse
     base = _own_path(spec) or "/model"
-    hosting = Hosting(
+    hosting = _hosting(
         stream_target=f"{base}/{PLACE}/invoke-with-response-stream",
         body_version=_BEDROCK_VERSION,
         betas=frozenset(config.betas or ()),

@@ -6,6 +6,9 @@ messages, content                   generated content that it serves, in the ord
 anything else         otherwise ──► 404
 
 A cached response to a client of one dialect is translated for clients of others.
+
+What a client of chat needs is imported with the configuration. The first request of a client of
+another dialect imports the translation, which takes some 10 ms.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from typing import NamedTuple
 from .._core.conversation.sides import ProviderSide
 from .._core.conversation.writing import DialectOptions, Stamp
 from .._core.dialect import ServedOperation
+from .._core.later import load
 from .._core.provider.upstream import Conversion, Upstream
 from .._core.values.messages import ClientRequest
 from ..exceptions import AnswerableError
@@ -23,8 +27,8 @@ from .anthropic import COUNT_TOKENS, MESSAGES
 from .openai_chat import CHAT
 from .registry import OPERATIONS
 from .translation.counting import CountingProvider, CountTranslation
+from .translation.pair import Translation
 from .translation.proofs import ProofMemory
-from .translation.transformer import Translation
 
 __all__ = [
     "Counter",
@@ -59,7 +63,7 @@ _NAMES = {
 _CLIENTS = {op: op.client for op in OPERATIONS if op.client is not None}
 _PROVIDERS = {op: op.provider for op in OPERATIONS if op.provider is not None}
 _COUNTING = {op: op.counting for op in OPERATIONS if op.counting is not None}
-_READERS = {side.name: side for side in _PROVIDERS.values()}
+_READERS = {op.dialect.name: side for op, side in _PROVIDERS.items()}
 
 
 def own_targets(targets: Targets, apis: Sequence[str]) -> Targets:
@@ -101,15 +105,17 @@ def translate(
             operation: Translation(client, foreign, operation, options, memory=memory)
             for operation, client in _CLIENTS.items()
         }
+        translations[CHAT].load()
         return dict.fromkeys(_CLIENTS, base), translations
     through = next((operation for operation in targets if operation in _PROVIDERS), None)
+    load((through or CHAT).dialect)
     if through is None:
         return targets, own
     added, conversions = dict(targets), dict(own)
     for operation, client in _CLIENTS.items():
         if operation not in targets:
             added[operation] = targets[through]
-            conversions[operation] = Translation(
+            conversions[operation] = translation = Translation(
                 client,
                 _PROVIDERS[through],
                 through,
@@ -117,6 +123,8 @@ def translate(
                 envelope=_envelope(through, own),
                 memory=memory,
             )
+            if operation is CHAT:
+                translation.load()
     return added, conversions
 
 

@@ -9,7 +9,7 @@ from .._core.dialect import ServedOperation
 from . import anthropic, gemini, openai_chat, openai_responses
 from .model_lists import MODEL, MODELS
 from .openai_chat import CHAT
-from .translation.foreign import ForeignAPI
+from .translation.pair import ForeignAPI
 
 __all__ = ["OPERATIONS", "OperationFinder", "foreign_api"]
 

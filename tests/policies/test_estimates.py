@@ -23,9 +23,9 @@ from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware._core.values.messages import ClientRequest
 from llm_mesh_middleware._core.values.payload import decode_fields
 from llm_mesh_middleware._core.values.usage import Usage
-from llm_mesh_middleware._dialects.anthropic.dialect import MESSAGES
+from llm_mesh_middleware._dialects.anthropic import MESSAGES
 from llm_mesh_middleware._dialects.openai_chat import CHAT
-from llm_mesh_middleware._dialects.openai_responses.dialect import OPERATIONS
+from llm_mesh_middleware._dialects.openai_responses import OPERATIONS
 from tests.rows import rows
 
 RESPONSES = OPERATIONS[0]

@@ -24,10 +24,7 @@ from ..targets import fill
 from .errors import as_error_object
 from .frames import FrameDecoder
 
-__all__ = ["VERTEX_VERSION", "AnthropicTransformer", "Hosting"]
-
-# The version that a body states at Vertex AI.
-VERTEX_VERSION = "vertex-2023-10-16"
+__all__ = ["AnthropicTransformer", "Hosting"]
 
 _VERSION, _BETA = b"anthropic-version", b"anthropic-beta"
 _DEFAULT_VERSION = "2023-06-01"

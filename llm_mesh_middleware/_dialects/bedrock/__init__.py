@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..targets import PLACE
-from ..translation.foreign import ForeignAPI
+from ..translation.pair import ForeignAPI
 from .dialect import COUNTER, DIALECT, Converse
 
 __all__ = ["API", "COUNTER", "DIALECT", "Converse"]

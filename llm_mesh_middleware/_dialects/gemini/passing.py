@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..._core.values.payload import Fields, raw, read_bool, read_text
 from ..translation.proofs import GEMINI, edit_items, without
-from .translation.signatures import MARK, STAND_IN, open_signature
+from .signatures import MARK, STAND_IN, open_signature
 
 __all__ = ["without_foreign_proofs"]
 

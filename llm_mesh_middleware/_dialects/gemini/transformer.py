@@ -7,11 +7,9 @@ from ..._core.values.messages import ClientRequest
 from ..._core.values.payload import encode_fields
 from ..same import SameTransformer
 from ..targets import fill
+from . import EVENTS
 
-__all__ = ["EVENTS", "GeminiTransformer"]
-
-# The query parameter for a stream of events.
-EVENTS = "alt=sse"
+__all__ = ["GeminiTransformer"]
 
 
 class GeminiTransformer(SameTransformer):

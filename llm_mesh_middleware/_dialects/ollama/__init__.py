@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..translation.foreign import ForeignAPI
+from ..translation.pair import ForeignAPI
 from .dialect import DIALECT, OllamaChat
 
 __all__ = ["API", "DIALECT", "OllamaChat"]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from .dialect import EMBEDDINGS
+from . import EMBEDDINGS
 
 __all__ = ["EMBEDDING_FORM", "EmbeddingTexts"]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from .dialect import CHAT
+from . import CHAT
 
 __all__ = ["MODERATIONS", "Moderations", "moderations_target"]
 

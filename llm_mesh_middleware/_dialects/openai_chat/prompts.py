@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from ..objects import objects_in, read_object
-from .dialect import CHAT
+from . import CHAT
 
 __all__ = ["CHAT_PROMPT", "ChatPrompt"]
 

@@ -5,33 +5,21 @@ from __future__ import annotations
 import msgspec
 
 from ..._core.conversation.content import Message
-from ..._core.conversation.request import Conversation
-from ..._core.conversation.sides import EventWriter
-from ..._core.conversation.writing import Stamp
 from ..._core.dialect import FactReader, ServedOperation, Transformer, UpstreamOptions, Whole
 from ..._core.http.sse import make_event
 from ..._core.values.messages import ClientRequest
-from ..._core.values.payload import Fields, read_count
 from ...exceptions import AnswerableError
 from ..base_dialect import BaseDialect
 from ..objects import objects_in, read_object
 from ..openai.content import message_of, read_request_content
-from ..openai.errors import error_body, write_fault
+from ..openai.errors import error_body
 from ..same import SameTransformer
-from ..translation.counting import CountingProvider
 from .answers import ResponsesAnswers
-from .counting import COUNTED_AS, counted
 from .facts import ResponseFacts, read_response
 from .passing import without_foreign_proofs
 from .texts import ResponsesTexts
-from .translation.answers import has_failed, read_answer, write_answer
-from .translation.event_reader import event_reader
-from .translation.event_writer import ResponseEventWriter
-from .translation.hosted_items import has_image
-from .translation.request_reader import read_request
-from .translation.request_writer import write_request
 
-__all__ = ["COUNTER", "DIALECT", "OPERATIONS", "RESPONSES", "OpenAIResponses"]
+__all__ = ["DIALECT", "OpenAIResponses"]
 
 
 class OpenAIResponses(BaseDialect):
@@ -39,17 +27,9 @@ class OpenAIResponses(BaseDialect):
 
     name = "openai.responses"
     key_field = b"authorization"
-    request_id_field = b"x-request-id"
-    has_citations = True
 
     read_request_content = staticmethod(read_request_content)
     without_foreign_proofs = staticmethod(without_foreign_proofs)
-    write_request = staticmethod(write_request)
-    read_answer = staticmethod(read_answer)
-    write_answer = staticmethod(write_answer)
-    write_fault = staticmethod(write_fault)
-    event_reader = staticmethod(event_reader)
-    has_image = staticmethod(has_image)
     texts = ResponsesTexts()
     answers = ResponsesAnswers()
 
@@ -87,38 +67,5 @@ class OpenAIResponses(BaseDialect):
         }
         return make_event(msgspec.json.encode(error_event), name=b"error")
 
-    def read_request(self, request: ClientRequest) -> Conversation:
-        """Return a request in the neutral form."""
-        return read_request(request.fields)
-
-    def is_error(self, body: bytes) -> bool:
-        """Return whether a whole body is an error object."""
-        whole = self.read_whole(body)
-        return whole is not None and (whole.is_error or has_failed(body))
-
-    def event_writer(self, conversation: Conversation, stamp: Stamp) -> EventWriter:
-        """Return the writer of one stream."""
-        return ResponseEventWriter(conversation, stamp)
-
 
 DIALECT = OpenAIResponses()
-COUNTER = CountingProvider(DIALECT, counted, COUNTED_AS)
-
-
-def output_limit(fields: Fields) -> int | None:
-    """Return the request's limit of output tokens, None without one."""
-    return read_count(fields, "max_output_tokens")
-
-
-RESPONSES = ServedOperation(
-    "responses",
-    "/responses",
-    dialect=DIALECT,
-    is_generation=True,
-    output_limit=output_limit,
-    continues_by="previous_response_id",
-    client=DIALECT,
-    provider=DIALECT,
-)
-
-OPERATIONS = (RESPONSES,)

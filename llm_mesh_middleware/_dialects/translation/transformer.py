@@ -11,15 +11,12 @@ although the client did not request a stream, and the reverse.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from msgspec.structs import replace
 
 from ..._core.conversation.answer import Answer, Failed
 from ..._core.conversation.fault import ProviderFault
 from ..._core.conversation.parts import Image, Text
-from ..._core.conversation.sides import ClientSide, ProviderSide
-from ..._core.conversation.writing import DialectOptions, Stamp
+from ..._core.conversation.writing import Stamp
 from ..._core.dialect import (
     BodyRelay,
     ServedOperation,
@@ -49,57 +46,17 @@ from ..same.fields import (
     with_type,
 )
 from .headers import client_fields, provider_fields
-from .proofs import ProofMemory, RememberingReader
+from .pair import Translation
+from .proofs import RememberingReader
 from .relay import LOST_CITATIONS, LOST_IMAGE, REASONS, TranslatingRelay
 from .whole import Accumulator, deltas_of
 
-__all__ = ["TranslatingTransformer", "Translation"]
+__all__ = ["TranslatingTransformer"]
 
 _STREAMS = frozenset((EVENTS, FRAMES, LINES))
 _MAX_HEADER = 1024
 
 _NONE = Headers(())
-
-
-Conversion = Callable[[ClientRequest, ServedOperation, UpstreamOptions], Transformer]
-
-
-class Translation:
-    """A pair of dialects; makes the conversion of each attempt."""
-
-    def __init__(
-        self,
-        client: ClientSide,
-        provider: ProviderSide,
-        operation: ServedOperation,
-        options: DialectOptions,
-        *,
-        envelope: Conversion | None = None,
-        memory: ProofMemory | None = None,
-    ) -> None:
-        """Translate between two dialects.
-
-        Args:
-            client: The client's dialect.
-            provider: The provider's dialect.
-            operation: The operation of the provider.
-            options: The configuration of requests to the provider.
-            envelope: The conversion of the provider's own dialect, which sets its configured
-                members. Without it the provider's side writes the whole request.
-            memory: Stores proofs that the client may not send back.
-        """
-        self.client = client
-        self.provider = provider
-        self.operation = operation
-        self.options = options
-        self.envelope = envelope
-        self.memory = memory if client.forgets_proofs else None
-
-    def __call__(
-        self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions
-    ) -> TranslatingTransformer:
-        """Return the conversion for one attempt at `upstream`."""
-        return TranslatingTransformer(self, request, operation, upstream)
 
 
 class TranslatingTransformer:
@@ -121,7 +78,8 @@ class TranslatingTransformer:
         self._upstream = upstream
         self._keeps_content = request.keeps_content
         conversation = self._client.read_request(request)
-        self._memory = translation.memory if conversation.tools else None
+        has_memory = conversation.tools and self._client.forgets_proofs
+        self._memory = translation.memory if has_memory else None
         self._consumer = request.attributes.get("consumer", "")
         if self._memory is not None:
             turns = self._memory.restore(self._consumer, conversation.turns)

@@ -41,10 +41,10 @@ __all__ = [
 ]
 
 SIDES: dict[str, Any] = {
-    "chat": openai_chat.DIALECT,
-    "responses": openai_responses.DIALECT,
-    "messages": anthropic.DIALECT,
-    "gemini": gemini.DIALECT,
+    "chat": openai_chat.SIDES,
+    "responses": openai_responses.SIDES,
+    "messages": anthropic.SIDES,
+    "gemini": gemini.SIDES,
     "bedrock": bedrock.DIALECT,
     "ollama": ollama.DIALECT,
 }

@@ -78,7 +78,7 @@ def openai_error(status: int) -> Mapping[str, Any]:
 
 
 SPOKEN = Spoken(
-    side=openai_chat.DIALECT,
+    side=openai_chat.SIDES,
     ask='{"messages": [], "stream": true, "stream_options": {"include_usage": true}}',
     stream=events(
         b": a comment\n\n",

@@ -118,7 +118,7 @@ def _error(status: int) -> Mapping[str, Any]:
 
 
 SPOKEN = Spoken(
-    side=gemini.DIALECT,
+    side=gemini.SIDES,
     ask='{"contents": []}',
     operation=gemini.STREAM,
     query="alt=sse",

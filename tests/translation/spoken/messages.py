@@ -85,7 +85,7 @@ def _error(status: int) -> Mapping[str, Any]:
 
 
 SPOKEN = Spoken(
-    side=anthropic.DIALECT,
+    side=anthropic.SIDES,
     ask='{"messages": [], "stream": true, "max_tokens": 9}',
     stream=events(
         start(cache_read_input_tokens=4),

@@ -87,7 +87,7 @@ def _plays(thought: str, said: str, calls: Sequence[Call]) -> Stream:
 
 
 SPOKEN = Spoken(
-    side=openai_responses.DIALECT,
+    side=openai_responses.SIDES,
     ask='{"input": "hi", "stream": true, "store": false}',
     stream=events(*text_events()),
     last=1,

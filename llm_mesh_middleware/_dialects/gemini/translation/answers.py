@@ -27,12 +27,12 @@ from ...translation.texts import called_with, without_none
 from ...translation.tools import called_object
 from ..errors import error_object
 from ..finishes import FINISHES
-from ..logprobs import read_tokens, write_tokens
+from ..signatures import standard_base64, write_signature
 from ..usage import write_usage
 from .contents import write_image
+from .logprobs import read_tokens, write_tokens
 from .request_reader import IN_ARRAY
 from .shapes import Candidate, Part, Response
-from .signatures import standard_base64, write_signature
 
 __all__ = [
     "DRAFT",

@@ -34,7 +34,7 @@ from ...translation.texts import (
     text_of,
     without_none,
 )
-from .signatures import STAND_IN, write_signature
+from ..signatures import STAND_IN, write_signature
 
 __all__ = ["RESOLUTIONS", "ContentWriter", "write_image"]
 

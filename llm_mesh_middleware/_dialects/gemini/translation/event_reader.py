@@ -36,8 +36,8 @@ from ...translation.events import ServerSentReader
 from ...translation.faults import fault_of
 from ...translation.proofs import GEMINI, own_proof
 from ...translation.texts import called_with
-from ..logprobs import read_tokens
 from .answers import DRAFT, finish_of, read_medium
+from .logprobs import read_tokens
 from .shapes import Candidate, Part, Response
 
 __all__ = ["event_reader"]

@@ -40,9 +40,9 @@ from ...._core.http.sse import make_event
 from ....exceptions import AnswerableError
 from ...translation.texts import json_object
 from ..errors import error_object
+from ..signatures import write_signature
 from .answers import write_call, write_event, write_fault
 from .contents import write_image
-from .signatures import write_signature
 
 __all__ = ["ContentEventWriter"]
 

@@ -24,8 +24,8 @@ from ...._core.conversation.parts import (
 )
 from ...._core.conversation.request import Turn
 from ...translation.requests import malformed, unsupported
+from ..signatures import open_signature, standard_base64
 from . import request_shapes as shapes
-from .signatures import open_signature, standard_base64
 
 __all__ = ["read_system", "read_turns"]
 

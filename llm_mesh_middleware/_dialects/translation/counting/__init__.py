@@ -6,7 +6,7 @@ otherwise, or if that does not know the model ──► an estimate, in a reply 
 
 from __future__ import annotations
 
+from .pair import CountTranslation
 from .sides import CountingClient, CountingProvider
-from .transformer import CountTranslation
 
 __all__ = ["CountTranslation", "CountingClient", "CountingProvider"]

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from msgspec.structs import replace
 
-from ...._core.conversation.sides import CountingSide
-from ...._core.conversation.writing import DialectOptions
 from ...._core.dialect import (
     BodyRelay,
     ServedOperation,
@@ -24,35 +21,12 @@ from ...same.fields import JSON, RawFields, coding, with_length, with_type
 from ...targets import fill
 from ..headers import client_fields, provider_fields
 from .estimate import estimate_tokens
-from .sides import CountingProvider
+from .pair import CountTranslation
 
-__all__ = ["CountTranslation"]
+__all__ = ["CountingTransformer"]
 
 # The provider cannot count for this model, or has no such API.
 _CANNOT = frozenset((400, 403, 404, 405, 501))
-
-
-class CountTranslation:
-    """A client's request for a count and a provider's API, ready for each attempt."""
-
-    def __init__(
-        self,
-        client: CountingSide,
-        provider: CountingProvider,
-        operation: ServedOperation,
-        options: DialectOptions,
-    ) -> None:
-        """`operation` is the operation of the provider."""
-        self.client = client
-        self.provider = provider
-        self.operation = operation
-        self.options = replace(options, rejects_unsupported=False)
-
-    def __call__(
-        self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions
-    ) -> CountingTransformer:
-        """Return the conversion for one attempt at `upstream`."""
-        return CountingTransformer(self, request, operation, upstream)
 
 
 class CountingTransformer:

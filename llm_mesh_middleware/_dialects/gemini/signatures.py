@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 
-from ...._core.conversation.parts import Proof
-from ...translation.proofs import GEMINI, is_sealed, open_proof, seal
-from ...translation.proofs import MARK as SEAL
+from ..._core.conversation.parts import Proof
+from ..translation.proofs import GEMINI, is_sealed, open_proof, seal
+from ..translation.proofs import MARK as SEAL
 
 __all__ = ["MARK", "STAND_IN", "open_signature", "standard_base64", "write_signature"]
 

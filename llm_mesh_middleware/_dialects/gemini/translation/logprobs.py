@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any
 
-from ..._core.conversation.answer import TokenLogprob
-from .translation.shapes import LogprobsResult, TokenMember
+from ...._core.conversation.answer import TokenLogprob
+from .shapes import LogprobsResult, TokenMember
 
 __all__ = ["read_tokens", "write_tokens"]
 
