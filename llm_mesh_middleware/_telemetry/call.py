@@ -254,10 +254,13 @@ class CallObservation(Observation):
         if self._server is not None:
             self._parent = LazyContext(self._server.begin_span(progress.route))
         parent = self._parent
-        self._started_with = attributes = start_attributes(kind, progress.request)
+        attributes = kind.attributes
+        if progress.request.attributes:
+            attributes = start_attributes(kind, progress.request)
+        self._started_with = attributes
         self._span = span = self._sinks.tracer.start_span(
             kind.span_name,
-            parent.context,
+            parent.base,
             SpanKind.CLIENT,
             attributes=attributes,
             links=self._links,

@@ -170,7 +170,7 @@ class DeferredSpan(trace.Span, ReadableSpan):
         if self.trace_state:
             return None
         ids = hexlify(self.ids, "-", -16)
-        return ((b"traceparent", b"00-%b%b" % (ids, _FLAGS[self.flags])),)
+        return ((b"traceparent", b"00-" + ids + _FLAGS[self.flags]),)
 
     def is_recording(self) -> bool:
         """Return whether it has not ended."""

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from typing import Literal
 
-import msgspec
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 
 from ..._core.values.messages import Failure, ResponseHead, UpstreamRequest
@@ -21,20 +20,23 @@ SpanMode = Literal["on_retry", "always", "never"]
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-class Attempt(msgspec.Struct):
+class Attempt:
     """One attempt; `ended_ns` is when its response's head had come, or it had failed.
 
     `failure` is its `error.type`, None for a success. `was_replaced`: another attempt began after
     it had ended.
     """
 
-    request: UpstreamRequest
-    begun_ns: int
-    span: Span | None = None
-    status: int | None = None
-    failure: str | None = None
-    ended_ns: int | None = None
-    was_replaced: bool = False
+    __slots__ = ("begun_ns", "ended_ns", "failure", "request", "span", "status", "was_replaced")
+
+    def __init__(self, request: UpstreamRequest, begun_ns: int) -> None:
+        self.request = request
+        self.begun_ns = begun_ns
+        self.span: Span | None = None
+        self.status: int | None = None
+        self.failure: str | None = None
+        self.ended_ns: int | None = None
+        self.was_replaced = False
 
     def end(self, answer: ResponseHead | Failure) -> None:
         """End the attempt, which has a response head or has failed."""

@@ -85,9 +85,9 @@ def incoming_context(headers: Headers) -> tuple[Context, bool]:
 
     An active span, of the application or of its instrumentation, overrides what the client sent.
     """
-    current, has_span = active_context()
-    if has_span:
-        return current, True
+    current = get_current()
+    if current and (active := active_context())[1]:
+        return active
     capabilities = _capabilities()
     read = capabilities.read
     if read is not None and headers.by_name.keys().isdisjoint(read):
