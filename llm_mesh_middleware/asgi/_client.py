@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Coroutine
 from contextvars import Context, copy_context
-from time import monotonic
 from typing import Any
 
 from .._core.private import PerCall
+from .._engine.tasks.delays import Delays
 from .._engine.tasks.interrupt import Interrupt
-from .._engine.tasks.wheel import Wheel, wheel_of
+from .._engine.tasks.per_loop import per_loop
 from ..exceptions import ClientDisconnected
 from ..inbound import Reply
 from .body import GONE, read_body
@@ -23,6 +23,7 @@ from .protocol import Receive, Scope, Send
 __all__ = ["ASGIClient"]
 
 _UNWATCHED_S = 0.07
+_delays_of = per_loop(lambda loop: Delays(loop, _UNWATCHED_S))
 
 
 class ASGIClient(PerCall):
@@ -37,9 +38,8 @@ class ASGIClient(PerCall):
     _limit_s: float
     loop: asyncio.AbstractEventLoop | None = None
     _watch: asyncio.Task[None] | None = None
-    _slot: int | None = None
     _interrupt: Interrupt = None  # type: ignore[assignment]  # set when serving begins
-    _wheel: Wheel = None  # type: ignore[assignment]  # these two are set with the body
+    _delays: Delays | None = None  # these two are set with the body
     _context: Context = None  # type: ignore[assignment]
 
     def begin(self, interrupt: Interrupt) -> None:
@@ -48,8 +48,8 @@ class ASGIClient(PerCall):
 
     def close(self) -> None:
         """End the watch."""
-        if self._slot is not None:
-            self._wheel.drop(self, self._slot)
+        if self._delays is not None:
+            self._delays.waiting.pop(self, None)
         watch, self._watch = self._watch, None  # a cancelled task keeps the frame that holds us
         if watch is not None:
             watch.cancel()
@@ -69,12 +69,11 @@ class ASGIClient(PerCall):
 
     def _watch_soon(self) -> None:
         self._context = copy_context()  # as a task that is started here would have it
-        self._wheel = wheel = wheel_of(self._interrupt.loop)
-        self._slot = wheel.set(self, monotonic() + _UNWATCHED_S)
+        self._delays = delays = _delays_of(self._interrupt.loop)
+        delays.begin(self)
 
     def due(self) -> None:
-        """Start the watch; called by the wheel."""
-        self._slot = None
+        """Start the watch; called when the delay is over."""
         watch = self._watch_client()
         self._watch = self._interrupt.loop.create_task(watch, context=self._context)
 

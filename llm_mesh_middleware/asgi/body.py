@@ -57,6 +57,9 @@ async def _read(receive: Receive, max_bytes: int) -> bytes:
         size += len(data)
         if size > max_bytes:
             raise too_large(max_bytes)
+        is_over = not message.get("more_body", False)
+        if is_over and not chunks and data.__class__ is bytes:  # nearly always
+            return data
         chunks.append(data)
-        if not message.get("more_body", False):
-            return data if len(chunks) == 1 and data.__class__ is bytes else b"".join(chunks)
+        if is_over:
+            return b"".join(chunks)

@@ -48,7 +48,8 @@ def check_body(headers: Headers, max_bytes: int) -> None:
     names = headers.by_name
     length = names.get(b"content-length")
     if length is not None:
-        if headers.one(b"content-length") is None or b"transfer-encoding" in names:
+        is_repeated = headers.has_duplicates and headers.one(b"content-length") is None
+        if is_repeated or b"transfer-encoding" in names:
             raise MalformedRequest(
                 "the request declares its length in more than one way", headers=_CLOSE
             )

@@ -32,17 +32,18 @@ _options = lru_cache(maxsize=64)(_split)
 class Headers:
     """Read access to a raw header list; field names are lower-case `str`.
 
-    `by_name` has the last value of each field. A call looks a dozen names up there, without a call.
+    `by_name` has the last value of each field. A call looks a dozen names up there, without a call;
+    that is the only value unless the list `has_duplicates`.
     """
 
-    __slots__ = ("_has_duplicates", "by_name", "raw")
+    __slots__ = ("by_name", "has_duplicates", "raw")
 
     by_name: Mapping[bytes, bytes]
 
     def __init__(self, raw: RawHeaders = ()) -> None:
         self.raw = raw
         self.by_name = by_name = dict(raw)
-        self._has_duplicates = len(by_name) < len(raw)
+        self.has_duplicates = len(by_name) < len(raw)
 
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
         return iter(self.raw)
@@ -58,24 +59,24 @@ class Headers:
         """Return every value of the field, in order."""
         if name not in self.by_name:
             return ()
-        if self._has_duplicates:
+        if self.has_duplicates:
             return [value for field, value in self.raw if field == name]
         return (self.by_name[name],)
 
     def named(self, is_wanted: Callable[[bytes], object]) -> list[tuple[bytes, bytes]]:
         """Return the fields with a wanted name, in order."""
-        names = map(_NAME, self.raw) if self._has_duplicates else self.by_name
+        names = map(_NAME, self.raw) if self.has_duplicates else self.by_name
         return [*compress(self.raw, map(is_wanted, names))]
 
     def joined(self) -> bytes:
         """Return all names and values in one, to be searched."""
-        if self._has_duplicates:
+        if self.has_duplicates:
             return b"\n".join(chain.from_iterable(self.raw))
         return b"\n".join([*self.by_name, *self.by_name.values()])
 
     def one(self, name: bytes) -> bytes | None:
         """Return the only value of the field; None if there is none, or several."""
-        if self._has_duplicates and len(self.get_all(name)) > 1:
+        if self.has_duplicates and len(self.get_all(name)) > 1:
             return None
         return self.by_name.get(name)
 
@@ -85,7 +86,7 @@ class Headers:
         last = self.by_name.get(key)
         if last is None:
             return None
-        if not self._has_duplicates:
+        if not self.has_duplicates:
             return last.decode("latin-1").strip(" \t")
         return ", ".join(value.decode("latin-1").strip(" \t") for value in self.get_all(key))
 
@@ -95,7 +96,7 @@ class Headers:
         `keep-alive` alone is left out: a field of that name is never passed on anyway.
         """
         last = self.by_name.get(b"connection")
-        if last is None or (last in _PERSISTENCE and not self._has_duplicates):
+        if last is None or (last in _PERSISTENCE and not self.has_duplicates):
             return _NO_NAMES
         value = b",".join(self.get_all(b"connection"))
         return _options(value) if len(value) <= _MAX_CACHED_VALUE else _split(value)

@@ -233,8 +233,9 @@ class ResponseReader(PerCall):
         self.is_over = left == 0 and not is_chunked
 
     def _length(self) -> int:
-        length = self.headers.one(b"content-length")
-        if length is None or not length.isdigit():  # it may be repeated
+        headers = self.headers
+        length = headers.by_name[b"content-length"]
+        if headers.has_duplicates or not length.isdigit():  # it may be repeated
             length, *others = set(self._listed(b"content-length"))
             if others or not length.isdigit():
                 raise _wrong("length")

@@ -13,7 +13,9 @@ import asyncio
 import math
 from time import monotonic
 from typing import Any, Protocol
-from weakref import WeakKeyDictionary, ref
+from weakref import ref
+
+from .per_loop import per_loop
 
 __all__ = ["Timed", "Wheel", "wheel_of"]
 
@@ -80,18 +82,4 @@ class Wheel:
             self._schedule(first)
 
 
-_wheels: WeakKeyDictionary[asyncio.AbstractEventLoop, Wheel] = WeakKeyDictionary()
-_last: tuple[ref[asyncio.AbstractEventLoop], Wheel] | None = None
-
-
-def wheel_of(loop: asyncio.AbstractEventLoop) -> Wheel:
-    """Return the wheel of `loop`."""
-    global _last
-    last = _last
-    if last is not None and last[0]() is loop:  # the usual case
-        return last[1]
-    wheel = _wheels.get(loop)
-    if wheel is None:
-        wheel = _wheels[loop] = Wheel(loop)
-    _last = ref(loop), wheel
-    return wheel
+wheel_of = per_loop(Wheel)

@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from ....exceptions import RateLimitExceeded, UnsupportedField
 from ...http.response_headers import MAX_FIELD_TEXT, field_value, instead_of_quota
 from ...pricing.charge import Charge, format_costs
+from ...pricing.prices import NO_PRICES
 from ...private import PerCall
 from ...provider.health import Lease
 from ...values.messages import Failure, ResponseHead
@@ -268,8 +269,9 @@ class AttemptSequence(PerCall):
         if outcome.status in _REFUSED_KEY and attempt.has_key:
             self._context.settings.key_refused(attempt.upstream.host, outcome.status)
         if outcome.relay is None:
-            if (charge := attempt.bill(outcome.summary, is_good)) is not None:
-                self._charges += (charge,)
+            if not is_good or attempt.upstream.prices is not NO_PRICES:
+                charge = attempt.bill(outcome.summary, is_good)
+                self._charges += () if charge is None else (charge,)
             if is_good:
                 lease.end("success", now)
                 return True
