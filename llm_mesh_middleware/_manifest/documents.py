@@ -28,12 +28,11 @@ from ..exceptions import Problem
 from . import nodes
 from .json_text import read_text
 from .lists import unfold
-from .nodes import Entry, Node, Scalar
+from .nodes import Document, Entry, Node, Scalar, Stream
 from .objects import document_of
 from .placeholders import substitute
 from .places import find, key_place, place
 from .private_fields import is_private, without_key
-from .reader import Document, Stream
 from .remnants import Remnant, remnant_of
 from .resources import Manifest, Resource
 

@@ -11,8 +11,7 @@ import re
 from json.decoder import scanstring  # type: ignore[attr-defined]
 
 from .._schema.wording import Path
-from .nodes import Entry, Mapping, Node, Scalar, Sequence
-from .reader import MAX_DEPTH, Document, Flaw, Stream, read
+from .nodes import MAX_DEPTH, Document, Entry, Flaw, Mapping, Node, Scalar, Sequence, Stream
 
 __all__ = ["read_text"]
 
@@ -27,12 +26,18 @@ def read_text(text: str) -> Stream:
     """Parse every document of a text, JSON or YAML. Never raises."""
     unmarked = text.removeprefix("\ufeff")
     if not _START.match(unmarked):
-        return read(text)
+        return _read_yaml(text)
     try:
         return Stream(tuple(_Reader(unmarked).documents()), None)
     except _NotJSON as exc:
-        stream = read(text)  # a flow mapping of YAML begins in the same way
+        stream = _read_yaml(text)  # a flow mapping of YAML begins in the same way
         return stream if stream.error is None else Stream((), exc.flaw)
+
+
+def _read_yaml(text: str) -> Stream:
+    from .reader import read  # PyYAML is a twentieth of the start, and not all manifests are YAML
+
+    return read(text)
 
 
 class _NotJSON(Exception):

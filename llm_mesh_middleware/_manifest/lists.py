@@ -6,9 +6,8 @@ Items of a `v1/List` have their kind; those of an `LLMProviderList` may omit it.
 from __future__ import annotations
 
 from .._schema.wording import Path
-from .nodes import Entry, Mapping, Node, Scalar, Sequence
+from .nodes import Document, Entry, Flaw, Mapping, Node, Scalar, Sequence
 from .places import find, place
-from .reader import Document, Flaw
 
 __all__ = ["unfold"]
 

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from .._core.private import Discreet
+import msgspec
 
-__all__ = ["Entry", "Mapping", "Node", "Scalar", "Sequence"]
+from .._core.private import Discreet
+from .._schema.wording import Path
+
+__all__ = [
+    "MAX_DEPTH",
+    "Document",
+    "Entry",
+    "Flaw",
+    "Mapping",
+    "Node",
+    "Scalar",
+    "Sequence",
+    "Stream",
+]
+
+MAX_DEPTH = 100
 
 
 # No repr on nodes: they hold the text of API keys.
@@ -45,3 +60,30 @@ class Mapping(Discreet, frozen=True):
 
 
 Node = Scalar | Sequence | Mapping
+
+
+class Flaw(msgspec.Struct, frozen=True):
+    """A fault in the text, at a place that counts from 1, with its field if known."""
+
+    line: int
+    column: int
+    message: str
+    path: Path = ()
+
+
+class Document(Discreet, frozen=True):
+    """One document of a stream, with flaws of its YAML that are not syntax errors.
+
+    A document that is not complete lacks the values of some of its flaws.
+    """
+
+    root: Node
+    flaws: tuple[Flaw, ...]
+    is_complete: bool
+
+
+class Stream(Discreet, frozen=True):
+    """The documents of a text up to its first syntax error."""
+
+    documents: tuple[Document, ...]
+    error: Flaw | None

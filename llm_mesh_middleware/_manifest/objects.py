@@ -8,9 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from .nodes import Entry, Node, Scalar, Sequence
+from .nodes import Document, Entry, Node, Scalar, Sequence
 from .nodes import Mapping as MappingNode
-from .reader import Document
 
 __all__ = ["document_of"]
 

@@ -15,46 +15,16 @@ import yaml
 from msgspec.structs import replace
 from yaml.reader import ReaderError
 
-from .._core.private import Discreet
 from .._schema.wording import Path
-from .nodes import Entry, Mapping, Node, Scalar, Sequence
+from .nodes import MAX_DEPTH, Document, Entry, Flaw, Mapping, Node, Scalar, Sequence, Stream
 from .scalars import resolve
 
-__all__ = ["MAX_DEPTH", "Document", "Flaw", "Stream", "read"]
-
-MAX_DEPTH = 100
+__all__ = ["read"]
 
 _MAX_EXPANDED_NODES = 10_000
 _MERGE = "<<"
 # Before a document, and at the beginning of one (YAML 1.2, 5.2); PyYAML knows it at the very first.
 _LATER_MARK = re.compile(r"(?m)(^---[^\n]*\n)\ufeff|^\ufeff(?=---)")
-
-
-class Flaw(msgspec.Struct, frozen=True):
-    """A fault in the text, at a place that counts from 1, with its field if known."""
-
-    line: int
-    column: int
-    message: str
-    path: Path = ()
-
-
-class Document(Discreet, frozen=True):
-    """One document of a stream, with flaws of its YAML that are not syntax errors.
-
-    A document that is not complete lacks the values of some of its flaws.
-    """
-
-    root: Node
-    flaws: tuple[Flaw, ...]
-    is_complete: bool
-
-
-class Stream(Discreet, frozen=True):
-    """The documents of a text up to its first syntax error."""
-
-    documents: tuple[Document, ...]
-    error: Flaw | None
 
 
 def read(text: str) -> Stream:

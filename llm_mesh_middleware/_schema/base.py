@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict
-from pydantic.alias_generators import to_camel
 from pydantic.config import JsonDict
 
 from .values import check_file_name, check_host, check_name
@@ -25,7 +24,10 @@ FileName = Annotated[str, AfterValidator(check_file_name)]
 
 
 def _to_camel(name: str) -> str:
-    return to_camel(name).replace("openAi", "openAI").replace("OpenAi", "OpenAI")
+    """Return a field's name in YAML. pydantic's own function takes four times as long."""
+    first, *others = name.split("_")
+    camel = first + "".join(map(str.capitalize, others))
+    return camel.replace("openAi", "openAI").replace("OpenAi", "OpenAI")
 
 
 class Wire(BaseModel):

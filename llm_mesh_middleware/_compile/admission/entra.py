@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from .._auth.entra import (
+from ..._auth.entra import (
     AUTHORITY,
     MACHINE,
     Application,
@@ -24,10 +24,10 @@ from .._auth.entra import (
     machine_path,
     token_path,
 )
-from .._auth.renewed import Fetching
-from ..config import EntraConfig
+from ..._auth.renewed import Fetching
+from ...config import EntraConfig
+from ..keys import KeyReader
 from .issuers import issuer
-from .keys import KeyReader
 
 __all__ = ["entra_tokens"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from .._auth.token_endpoint import TokenEndpoint
-from .._core.values.endpoint import Endpoint
+from ..._auth.token_endpoint import TokenEndpoint
+from ..._core.values.endpoint import Endpoint
 
 __all__ = ["issuer"]
 

@@ -1,4 +1,7 @@
-"""Credentials of providers: a key, a token, or an identity that signs requests."""
+"""Credentials of clouds: tokens, and identities that sign requests.
+
+Imported by the configurations that have one.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,17 @@ from collections.abc import Callable
 
 import msgspec
 
-from .._ambient import aws, google
-from .._auth.entra import AI_SCOPE, SCOPE
-from .._auth.google import ServiceAccount
-from .._auth.oauth import FetchedToken
-from .._auth.renewed import Fetching, Renewed
-from .._auth.sigv4 import AccessKey, AccessKeySource, SigV4, StaticAccessKey
-from .._auth.static_key import bearer_token
-from .._core.private import Discreet
-from .._core.provider.credential import Credential
-from .._core.provider.secrets import Secrets
-from .._schema.dialects import DialectConfig
-from ..config import (
+from ..._ambient import aws, google
+from ..._auth.entra import AI_SCOPE, SCOPE
+from ..._auth.google import ServiceAccount
+from ..._auth.oauth import FetchedToken
+from ..._auth.renewed import Fetching, Renewed
+from ..._auth.sigv4 import AccessKey, AccessKeySource, SigV4, StaticAccessKey
+from ..._auth.static_key import bearer_token
+from ..._core.provider.credential import Credential
+from ..._core.provider.secrets import Secrets
+from ..._schema.dialects import DialectConfig
+from ...config import (
     AnthropicConfig,
     AWSCredentials,
     AzureOpenAIConfig,
@@ -28,48 +30,30 @@ from ..config import (
     GoogleCredentials,
     VertexConfig,
 )
+from ..keys import KeyReader
+from .admission import Admission
 from .entra import entra_tokens
 from .issuers import issuer
-from .keys import KeyReader
 
-__all__ = ["Admission", "admit"]
+__all__ = ["admit_identity"]
 
 _Path = tuple[str | int, ...]
 
 
-class Admission(Discreet, frozen=True):
-    """How a provider is told who calls: a `key` for the dialect's own field, or a `credential`.
-
-    `secrets` are the texts that must never be shown.
-    """
-
-    key: str | None = None
-    credential: Callable[[DialectConfig, Secrets], Credential] | None = None
-    secrets: tuple[str, ...] = ()
-
-
-def admit(config: DialectConfig, path: _Path, keys: KeyReader, owner: str) -> Admission | None:
-    """Return the admission that a configuration gives, or None if it has none that can be used.
-
-    Args:
-        config: the configuration as written.
-        path: its place in the document.
-        keys: reads keys, and collects problems with them.
-        owner: the provider's name, for errors.
-    """
+def admit_identity(
+    config: DialectConfig, path: _Path, keys: KeyReader, owner: str
+) -> Admission | None:
+    """Return the admission by the identity that a configuration names; see `admit`."""
     if isinstance(config, BedrockConfig):
         if config.credentials is not None:
             return _access_key(config.credentials, (*path, "credentials"), keys)
         if config.credentials_from is not None:
             return _ambient_keys((*path, "credentialsFrom"), keys, owner)
     if isinstance(config, AnthropicConfig | GeminiConfig) and config.vertex is not None:
-        admission = _vertex(config.vertex, (*path, "vertex"), keys, owner)
-        if admission is not None:
-            return admission
+        return _vertex(config.vertex, (*path, "vertex"), keys, owner)
     if isinstance(config, AzureOpenAIConfig | AnthropicConfig) and config.entra is not None:
         return _entra(config, config.entra, (*path, "entra"), keys, owner)
-    key = keys.read(config, "api_key", path)
-    return None if key is None else Admission(key, secrets=(key,))
+    return None
 
 
 def _access_key(credentials: AWSCredentials, path: _Path, keys: KeyReader) -> Admission | None:
@@ -97,11 +81,11 @@ def _signer(source: AccessKeySource) -> Callable[[DialectConfig, Secrets], Crede
     return signer
 
 
-def _vertex(vertex: VertexConfig, path: _Path, keys: KeyReader, owner: str) -> Admission | None:
-    token = keys.read(vertex, "access_token", path)
+def _vertex(config: VertexConfig, path: _Path, keys: KeyReader, owner: str) -> Admission | None:
+    token = keys.read(config, "access_token", path)
     if token is not None:
         return _token(token)
-    source = vertex.credentials_from
+    source = config.credentials_from
     if source is None:
         return None
     fetch = _google(source, (*path, "credentialsFrom"), keys, owner)
@@ -109,13 +93,13 @@ def _vertex(vertex: VertexConfig, path: _Path, keys: KeyReader, owner: str) -> A
 
 
 def _entra(
-    config: DialectConfig, entra: EntraConfig, path: _Path, keys: KeyReader, owner: str
+    config: DialectConfig, own: EntraConfig, path: _Path, keys: KeyReader, owner: str
 ) -> Admission | None:
-    token = keys.read(entra, "access_token", path)
+    token = keys.read(own, "access_token", path)
     if token is not None:
         return _token(token)
     scope = AI_SCOPE if isinstance(config, AnthropicConfig) else SCOPE
-    found = entra_tokens(entra, entra.scope or scope, path, keys, owner)
+    found = entra_tokens(own, own.scope or scope, path, keys, owner)
     return None if found is None else _renewed(*found)
 
 
