@@ -109,6 +109,9 @@ def some_deferred_span(
         some_links(draw),
     )
     assert isinstance(span, DeferredSpan)
+    if draw.random() < 0.3:
+        known = {f"known.{name}": value for name, value in draw.choice(kept).items()}
+        span.set_distinct(attributes, known, {"own": draw.random(), "count": draw.randrange(3000)})
     for _ in range(draw.randrange(3)):
         span.set_attributes(some_attributes(draw))
     if draw.random() < 0.3:

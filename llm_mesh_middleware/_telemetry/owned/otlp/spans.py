@@ -40,6 +40,9 @@ _HERE, _REMOTE = 0x100, 0x300
 _PARENT_HERE, _PARENT_REMOTE = (b"\x85\x01" + n.to_bytes(4, "little") for n in (_HERE, _REMOTE))
 _LINK_HERE, _LINK_REMOTE = (b"\x35" + n.to_bytes(4, "little") for n in (_HERE, _REMOTE))
 
+_USUAL_END = _UNSET + _PARENT_HERE
+_CLIENT, _CLIENT_KIND = SpanKind.CLIENT, _KINDS[SpanKind.CLIENT]  # an enum has a slow hash
+
 _pack_ids = Struct("<2s16s2s8s").pack
 _pack_times = Struct("<cQcQ").pack
 _MAX_KEPT = 1024
@@ -49,24 +52,21 @@ Recorded = DeferredSpan | ReadableSpan
 
 def encode_spans(spans: Iterable[Recorded]) -> bytes:
     """Return the body of a request."""
-    by_tracer: dict[int, tuple[Recorded, list[bytes]]] = {}  # each has one resource and one scope
-    others: list[ReadableSpan] = []
+    groups: dict[int, tuple[Recorded, list[bytes]]] = {}
     for span in spans:
         if isinstance(span, DeferredSpan):
-            found = by_tracer.get(id(span.tracer))
-            if found is None:
-                found = by_tracer[id(span.tracer)] = span, []
-            found[1].append(_of_deferred(span))
+            key, made = id(span.tracer), _of_deferred(span)  # a tracer has one resource and scope
         else:
-            others.append(span)
-    groups = [*by_tracer.values(), *[(span, [tagged(2, _of_sdk(span))]) for span in others]]
+            key, made = id(span), _of_sdk(span)
+        _, fields = groups.get(key) or groups.setdefault(key, (span, []))
+        fields += (b"\x12" + varint(len(made)), made)
     resources: dict[int, Any] = {}
     by_resource: dict[int, dict[InstrumentationScope | None, list[bytes]]] = {}
-    for span, made in groups:
+    for span, fields in groups.values():
         resource = span.resource
         resources[id(resource)] = resource
         scopes = by_resource.setdefault(id(resource), {})
-        scopes.setdefault(span.instrumentation_scope, []).extend(made)
+        scopes.setdefault(span.instrumentation_scope, []).extend(fields)
     return b"".join(
         [
             of_resource(resources[key], [of_scope(*each) for each in scopes.items()])
@@ -76,34 +76,38 @@ def encode_spans(spans: Iterable[Recorded]) -> bytes:
 
 
 def _of_deferred(span: DeferredSpan) -> bytes:
-    """Return a span of ours as a field: nothing of it was dropped, and it has ended."""
-    ids, parent = span.ids, span.parent
-    flags = _PARENT_HERE
+    """Return a span of ours: nothing of it was dropped, and it has ended."""
+    ids, parent, kind, end = span.ids, span.parent, span.kind, _USUAL_END
     begin = _pack_ids(b"\x0a\x10", ids[:16], b"\x12\x08", ids[16:])
     if span.trace_state is not None:
         begin += field(3, _state(span.trace_state))
     if parent is not None:
         begin += b"\x22\x08" + parent.span_id.to_bytes(8, "big")
-        flags = _PARENT_REMOTE if parent.is_remote else flags
+    if parent is not None or span.status is not UNSET or span.events or span.links:
+        end = _rare_end(span)
     name = _names.get(span.name)
-    end = b"".join([tagged(11, _event(each)) for each in span.events]) if span.events else b""
-    if span.links:
-        end += b"".join([tagged(13, _link(each)) for each in span.links])
-    body = b"".join(
+    initial, known = span.initial_attributes, span.known_attributes
+    first, second = _known.get(id(initial)), _known.get(id(known))
+    return b"".join(
         (
             begin,
             _named(span.name) if name is None else name,
-            _KINDS[span.kind],
+            _CLIENT_KIND if kind is _CLIENT else _KINDS[kind],
             _pack_times(b"\x39", span.start_time, b"\x41", span.end_time),
-            _kept(span.initial_attributes),
-            _kept(span.known_attributes),
+            _kept(initial) if first is None or first[0] is not initial else first[1],
+            _kept(known) if second is None or second[0] is not known else second[1],
             attributes(9, span.added_attributes),
             end,
-            _UNSET if span.status is UNSET else _status(span.status),
-            flags,
         )
     )
-    return b"\x12%b%b" % (varint(len(body)), body)
+
+
+def _rare_end(span: DeferredSpan) -> bytes:
+    parent = span.parent
+    events = b"".join([tagged(11, _event(each)) for each in span.events])
+    links = b"".join([tagged(13, _link(each)) for each in span.links])
+    flags = _PARENT_REMOTE if parent is not None and parent.is_remote else _PARENT_HERE
+    return events + links + _status(span.status) + flags
 
 
 # Names of spans are few, but an application may make its own.
@@ -122,9 +126,6 @@ _known: dict[int, tuple[Any, bytes]] = {}
 
 
 def _kept(known_attributes: Any) -> bytes:
-    known = _known.get(id(known_attributes))
-    if known is not None and known[0] is known_attributes:
-        return known[1]
     made = attributes(9, known_attributes)
     if len(_known) >= _MAX_KEPT:
         _known.clear()
