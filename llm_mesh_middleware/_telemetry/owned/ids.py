@@ -28,12 +28,11 @@ class Ids:
         try:
             return self._drawn.pop()
         except IndexError:
-            found, *others = self._draw()
-            self._drawn += others
-            return found
+            return self._draw()
 
-    def _draw(self) -> list[bytes]:
+    def _draw(self) -> bytes:
         data = _ZEROS
-        while _ZEROS in data:
+        while data.find(_ZEROS) >= 0:
             data = os.urandom(_BYTES * _COUNT)
-        return [data[at : at + _BYTES] for at in range(0, len(data), _BYTES)]
+        self._drawn += [data[at : at + _BYTES] for at in range(_BYTES, len(data), _BYTES)]
+        return data[:_BYTES]
