@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any
 
-from .._engine.tasks.prompt import begun
+from .._engine.tasks.prompt import result_of
 from ..exceptions import ClientDisconnected, RequestTimeout
 from ..inbound import too_large
 from .protocol import Receive
@@ -28,7 +28,7 @@ def read_body(
         RequestTimeout: it did not arrive in time.
     """
     try:
-        body = begun(timeout_s, _read(receive, max_bytes))
+        body = result_of(timeout_s, _read(receive, max_bytes))
     except TimeoutError:
         raise too_late() from None
     return body if body.__class__ is bytes else _in_time(body)  # type: ignore[arg-type]

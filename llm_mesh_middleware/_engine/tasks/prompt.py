@@ -7,7 +7,7 @@ import types
 from collections.abc import Awaitable, Coroutine, Generator
 from typing import Any, TypeVar
 
-__all__ = ["begun", "within"]
+__all__ = ["begun", "result_of", "within"]
 
 Result = TypeVar("Result")
 
@@ -18,22 +18,28 @@ async def within(seconds: float | None, awaitable: Awaitable[Result]) -> Result:
     Raises:
         TimeoutError: the time is up.
     """
+    found = result_of(seconds, awaitable)
+    result: Result = await found if isinstance(found, types.CoroutineType) else found  # type: ignore[assignment]
+    return result
+
+
+def begun(seconds: float | None, awaitable: Awaitable[None]) -> Coroutine[Any, Any, None] | None:
+    """Begin to await it; return what awaits the rest within `seconds`, None if there is none.
+
+    What never waits so takes no coroutine more.
+    """
     steps = awaitable.__await__()
     try:
         awaited = next(steps)
-    except StopIteration as stop:
-        result: Result = stop.value
-        return result
-    return await _rest(seconds, steps, awaited)
+    except StopIteration:
+        return None
+    return _rest(seconds, steps, awaited)
 
 
-def begun(
+def result_of(
     seconds: float | None, awaitable: Awaitable[Result]
 ) -> Result | Coroutine[Any, Any, Result]:
-    """Begin to await it; return its result, or else what awaits the rest within `seconds`.
-
-    What never waits so takes no coroutine more. The result must not be a coroutine.
-    """
+    """Begin to await it; return its result, which is no coroutine, or else what awaits the rest."""
     steps = awaitable.__await__()
     try:
         awaited = next(steps)
