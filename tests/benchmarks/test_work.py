@@ -33,7 +33,7 @@ from tests.benchmarks.sdks import ours
 
 # About 15 % over what CPython 3.11 counts; later releases count less.
 MAX_OTHERS = 5
-MAX_UNARY = 353
+MAX_UNARY = 324
 MAX_CHUNK = 36
 MAX_JOINED_CHUNK = 2
 MAX_HEAD_READING = 70  # the calls that split a plain head are many, and take half the time
@@ -55,10 +55,10 @@ MAX_GUARDED_DELTA = 13  # an event of a stream that is like those before it
 MAX_SEARCHED_TEXT = 15
 MAX_READ_DELTA = 11
 # Whole calls.
-MAX_CACHE_HIT = 278  # less than the same call takes
-MAX_SERVE = 461
-MAX_OUTBOUND = 298
-MAX_WSGI = 437
+MAX_CACHE_HIT = 262  # less than the same call takes
+MAX_SERVE = 436
+MAX_OUTBOUND = 278
+MAX_WSGI = 423
 
 
 @pytest.fixture(autouse=True)
