@@ -3,8 +3,6 @@
 Manifests define how requests are routed; settings configure this process.
 """
 
-from __future__ import annotations
-
 import difflib
 import logging
 import os

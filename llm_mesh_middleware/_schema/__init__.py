@@ -1,3 +1,1 @@
 """The schema of documents: the models below `spec`, checks of values, wording of problems."""
-
-from __future__ import annotations

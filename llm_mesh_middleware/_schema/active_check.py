@@ -1,7 +1,5 @@
 """The model of `activeCheck`, of a provider and of a pool."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import AfterValidator, Field

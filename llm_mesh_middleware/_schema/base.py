@@ -1,7 +1,5 @@
 """The base of all models of documents: strictness, camelCase, common types."""
 
-from __future__ import annotations
-
 from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict

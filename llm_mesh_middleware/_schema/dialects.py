@@ -1,9 +1,7 @@
 """The settings of each dialect, of which a `ProviderConfig` has one."""
 
-from __future__ import annotations
-
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, JsonValue, SecretStr, model_validator
 
@@ -137,7 +135,7 @@ class DialectConfig(Wire):
     )
 
     @model_validator(mode="after")
-    def _one_key(self) -> DialectConfig:
+    def _one_key(self) -> Self:
         if self.api_key is not None and self.api_key_from is not None:
             raise ValueError("must not have both apiKey and apiKeyFrom; keep one")
         return self
@@ -213,7 +211,7 @@ class VertexConfig(Wire):
     )
 
     @model_validator(mode="after")
-    def _one_token(self) -> VertexConfig:
+    def _one_token(self) -> Self:
         names = ("access_token", "access_token_from", "credentials_from")
         if sum(getattr(self, name) is not None for name in names) > 1:
             raise ValueError(
@@ -247,7 +245,7 @@ class AnthropicConfig(ThinkingConfig):
     )
 
     @model_validator(mode="after")
-    def _one_admission(self) -> AnthropicConfig:
+    def _one_admission(self) -> Self:
         if self.entra is not None and (self.api_key or self.api_key_from or self.vertex):
             raise ValueError("must not have both entra and an API key or vertex; keep one")
         return self
@@ -289,7 +287,7 @@ class BedrockConfig(ThinkingConfig):
     )
 
     @model_validator(mode="after")
-    def _one_credential(self) -> BedrockConfig:
+    def _one_credential(self) -> Self:
         if len(bedrock_credentials(self)) > 1:
             raise ValueError(
                 "must have only one of apiKey, apiKeyFrom, credentials and credentialsFrom"
@@ -337,7 +335,7 @@ class AzureOpenAIConfig(DialectConfig):
     )
 
     @model_validator(mode="after")
-    def _one_admission(self) -> AzureOpenAIConfig:
+    def _one_admission(self) -> Self:
         if self.entra is not None and (self.api_key or self.api_key_from):
             raise ValueError("must not have both entra and an API key; keep one")
         return self

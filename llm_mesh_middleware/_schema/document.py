@@ -1,7 +1,5 @@
 """The common fields of all documents: format version, name, namespace."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import ConfigDict, Field

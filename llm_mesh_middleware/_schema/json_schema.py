@@ -3,8 +3,6 @@
 A schema cannot express everything: `validate` checks references, and exactly one of several fields.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from pydantic import BaseModel, JsonValue

@@ -1,8 +1,6 @@
 """The models of credentials, and of the places that hold them."""
 
-from __future__ import annotations
-
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
@@ -60,7 +58,7 @@ class APIKeySource(Wire):
     )
 
     @model_validator(mode="after")
-    def _one_source(self) -> APIKeySource:
+    def _one_source(self) -> Self:
         if sum(source is not None for source in (self.env, self.file, self.secret_key_ref)) != 1:
             raise ValueError("must have exactly one of env, file and secretKeyRef")
         return self
@@ -88,7 +86,7 @@ class GoogleCredentials(Wire):
     )
 
     @model_validator(mode="after")
-    def _one_source(self) -> GoogleCredentials:
+    def _one_source(self) -> Self:
         if (self.default is None) == (self.file is None):
             raise ValueError("must have exactly one of default and file")
         return self
@@ -134,7 +132,7 @@ class EntraConfig(Wire):
     )
 
     @model_validator(mode="after")
-    def _one_way(self) -> EntraConfig:
+    def _one_way(self) -> Self:
         tokens = [self.access_token, self.access_token_from]
         secrets = [self.client_secret, self.client_secret_from]
         if sum(one is not None for one in (*tokens, *secrets, self.credentials_from)) != 1:
@@ -171,7 +169,7 @@ class AWSCredentials(Wire):
     )
 
     @model_validator(mode="after")
-    def _each_once(self) -> AWSCredentials:
+    def _each_once(self) -> Self:
         for name, is_required in (
             ("access_key_id", True),
             ("secret_access_key", True),

@@ -1,7 +1,5 @@
 """The model of `LLMRoute.spec.rules[].mirrors[]`."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import Field

@@ -1,10 +1,8 @@
 """The models of prices: `LLMProvider.spec.prices` and the file of `LLM_MESH_PRICES`."""
 
-from __future__ import annotations
-
 import re
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
@@ -57,7 +55,7 @@ class TokenPrices(Wire):
     )
 
     @model_validator(mode="after")
-    def _some_price(self) -> TokenPrices:
+    def _some_price(self) -> Self:
         if not self.model_fields_set:
             raise ValueError("must have at least one price")
         return self
@@ -72,7 +70,7 @@ class PriceTier(TokenPrices):
     )
 
     @model_validator(mode="after")
-    def _some_change(self) -> PriceTier:
+    def _some_change(self) -> Self:
         if self.model_fields_set <= {"above_input"}:
             raise ValueError("must have at least one price in addition to aboveInput")
         return self
@@ -98,7 +96,7 @@ class ModelPrices(Wire):
     )
 
     @model_validator(mode="after")
-    def _distinct_tiers(self) -> ModelPrices:
+    def _distinct_tiers(self) -> Self:
         if len({tier.above_input for tier in self.tiers}) < len(self.tiers):
             raise ValueError("must not have two tiers with the same aboveInput")
         return self

@@ -1,8 +1,6 @@
 """The models below `LLMProvider.spec`."""
 
-from __future__ import annotations
-
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -64,7 +62,7 @@ class ProviderConfig(Wire):
     )
 
     @model_validator(mode="after")
-    def _one_dialect(self) -> ProviderConfig:
+    def _one_dialect(self) -> Self:
         given = [
             field.alias or name
             for name, field in type(self).model_fields.items()
@@ -119,7 +117,7 @@ class UpstreamTLS(Wire):
     )
 
     @model_validator(mode="after")
-    def _key_with_certificate(self) -> UpstreamTLS:
+    def _key_with_certificate(self) -> Self:
         if self.client_key_file is not None and self.client_cert_file is None:
             raise ValueError("has a clientKeyFile but no clientCertFile")
         return self

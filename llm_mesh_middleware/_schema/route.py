@@ -1,8 +1,6 @@
 """The models below `LLMRoute.spec`."""
 
-from __future__ import annotations
-
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -76,7 +74,7 @@ class StringMatch(Wire):
     regex: str | None = Field(default=None, description="Regular expression for the whole value.")
 
     @model_validator(mode="after")
-    def _one_test(self) -> StringMatch:
+    def _one_test(self) -> Self:
         if sum(test is not None for test in (self.exact, self.prefix, self.regex)) > 1:
             raise ValueError("must have at most one of exact, prefix and regex")
         return self
@@ -156,7 +154,7 @@ class BackendRef(Wire):
     )
 
     @model_validator(mode="after")
-    def _one_target(self) -> BackendRef:
+    def _one_target(self) -> Self:
         if self.provider_host is None and self.backend_ref is None:
             raise ValueError("needs a providerHost")
         if self.backend_ref is not None and self.provider_host is not None:
@@ -226,7 +224,7 @@ class StickyBy(Wire):
     )
 
     @model_validator(mode="after")
-    def _one_subject(self) -> StickyBy:
+    def _one_subject(self) -> Self:
         if (self.header is None) == (self.attribute is None):
             raise ValueError("must have exactly one of header and attribute")
         return self

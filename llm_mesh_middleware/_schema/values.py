@@ -5,8 +5,6 @@ value, which may be a secret in the wrong place; the caller that reports the err
 it may be shown.
 """
 
-from __future__ import annotations
-
 import re
 from ipaddress import IPv4Address, IPv6Address
 

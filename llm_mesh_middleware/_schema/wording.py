@@ -4,8 +4,6 @@ pydantic finds the problems. Its own messages are for programmers and may repeat
 are shown only for kinds of problems that no table here covers.
 """
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """The documents of the Gateway API inference extension that the mesh reads."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

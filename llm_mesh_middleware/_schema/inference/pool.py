@@ -3,9 +3,7 @@
 Unknown fields are ignored: they are for a picker in the cluster. `endpoints` is the mesh's own.
 """
 
-from __future__ import annotations
-
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_validator
 
@@ -109,7 +107,7 @@ class InferencePoolSpec(Wire):
     )
 
     @model_validator(mode="after")
-    def _some_port(self) -> InferencePoolSpec:
+    def _some_port(self) -> Self:
         if not self.target_ports and self.target_port_number is None:
             raise ValueError("must have targetPorts, or targetPortNumber in v1alpha2")
         return self

@@ -1,8 +1,6 @@
 """The models below `backendRef`: the pool, and the picker of its servers."""
 
-from __future__ import annotations
-
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -36,7 +34,7 @@ class PickerTLS(Wire):
     )
 
     @model_validator(mode="after")
-    def _key_with_certificate(self) -> PickerTLS:
+    def _key_with_certificate(self) -> Self:
         if self.client_key_file is not None and self.client_cert_file is None:
             raise ValueError("has a clientKeyFile but no clientCertFile")
         return self
@@ -70,7 +68,7 @@ class InferencePoolRef(Wire):
     )
 
     @model_validator(mode="after")
-    def _tls_with_picker(self) -> InferencePoolRef:
+    def _tls_with_picker(self) -> Self:
         if self.picker_tls is not None and self.picker != "epp":
             raise fault_at(("pickerTLS",), "is for picker: epp")
         return self

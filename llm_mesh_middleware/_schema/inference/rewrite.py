@@ -3,10 +3,8 @@
 As with pools, unknown fields are ignored: they are for a picker in the cluster.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -80,7 +78,7 @@ class ModelRewriteRule(Wire):
     )
 
     @model_validator(mode="after")
-    def _weights_of_all(self) -> ModelRewriteRule:
+    def _weights_of_all(self) -> Self:
         _check_weights("targets", [target.weight for target in self.targets])
         return self
 
@@ -120,7 +118,7 @@ class InferenceModelSpec(Wire):
     )
 
     @model_validator(mode="after")
-    def _weights_of_all(self) -> InferenceModelSpec:
+    def _weights_of_all(self) -> Self:
         _check_weights("targetModels", [target.weight for target in self.target_models])
         return self
 

@@ -1,8 +1,6 @@
 """The models of `LLMPolicy.spec.budgets`."""
 
-from __future__ import annotations
-
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
@@ -119,7 +117,7 @@ class BudgetItem(Wire):
     shadow: Shadow = False
 
     @model_validator(mode="after")
-    def _is_sensible(self) -> BudgetItem:
+    def _is_sensible(self) -> Self:
         check_headers(self.by, are_trusted=self.trust_headers)
         if self.time_zone is not None and not isinstance(self.per, str):
             raise fault_at(("timeZone",), "needs `per: day` or longer: a duration has no time zone")

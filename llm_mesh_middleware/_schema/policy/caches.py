@@ -1,8 +1,6 @@
 """The model of `LLMPolicy.spec.cache`."""
 
-from __future__ import annotations
-
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -111,7 +109,7 @@ class CacheItem(Wire):
     )
 
     @model_validator(mode="after")
-    def _service_finds_by_key(self) -> CacheItem:
+    def _service_finds_by_key(self) -> Self:
         if self.service is not None and self.semantic is not None:
             message = "must not be set with service, which finds entries itself"
             raise fault_at(("semantic",), message)

@@ -4,8 +4,6 @@ They are types, not a base class: fields of a base come first, and the reference
 fields in their order.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """The document `LLMPolicy`."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

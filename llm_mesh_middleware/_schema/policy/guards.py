@@ -1,8 +1,6 @@
 """The models below `LLMPolicy.spec.guards`."""
 
-from __future__ import annotations
-
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, JsonValue, model_validator
 from pydantic.alias_generators import to_camel
@@ -49,7 +47,7 @@ class GuardPII(Wire):
     )
 
     @model_validator(mode="after")
-    def _has_entities(self) -> GuardPII:
+    def _has_entities(self) -> Self:
         if not self.entities:
             raise fault_at(("entities",), "must have at least 1 item")
         return self
@@ -78,7 +76,7 @@ class GuardRegex(Wire):
     )
 
     @model_validator(mode="after")
-    def _has_expressions(self) -> GuardRegex:
+    def _has_expressions(self) -> Self:
         if bool(self.deny) == bool(self.allow):
             raise ValueError("must have one of deny and allow")
         return self
@@ -97,7 +95,7 @@ class GuardSchema(Wire):
     )
 
     @model_validator(mode="after")
-    def _has_schemas(self) -> GuardSchema:
+    def _has_schemas(self) -> Self:
         if self.answer is None and not self.tools:
             raise ValueError("must have one of answer and tools")
         return self
@@ -180,7 +178,7 @@ class GuardAction(Wire):
     log: GuardLog | None = Field(default=None, description="Report. Default: no.")
 
     @model_validator(mode="after")
-    def _is_one(self) -> GuardAction:
+    def _is_one(self) -> Self:
         if sum(each is not None for each in (self.deny, self.mask, self.log)) != 1:
             raise ValueError("must have one of deny, mask and log")
         return self
@@ -250,7 +248,7 @@ class GuardItem(Wire):
     )
 
     @model_validator(mode="after")
-    def _is_sensible(self) -> GuardItem:
+    def _is_sensible(self) -> Self:
         kinds = [name for name in _KINDS if getattr(self, name) is not None]
         if len(kinds) != 1:
             *names, last = _KINDS.values()

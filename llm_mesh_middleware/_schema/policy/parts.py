@@ -1,7 +1,5 @@
 """The parts that limits and budgets count by: `consumer`, `attribute:team`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """HTTP services that count limits or store responses, by ASM's protocols."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import AfterValidator, Field

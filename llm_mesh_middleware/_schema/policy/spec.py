@@ -1,8 +1,6 @@
 """The models below `LLMPolicy.spec`."""
 
-from __future__ import annotations
-
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic.alias_generators import to_camel
@@ -38,7 +36,7 @@ class TargetRef(Wire):
     )
 
     @model_validator(mode="after")
-    def _rules_are_of_routes(self) -> TargetRef:
+    def _rules_are_of_routes(self) -> Self:
         if self.section_name is not None and self.kind != "LLMRoute":
             raise fault_at(("sectionName",), "is the name of a rule, which only an LLMRoute has")
         return self
@@ -129,7 +127,7 @@ class LimitItem(Wire):
     shadow: Shadow = False
 
     @model_validator(mode="after")
-    def _is_sensible(self) -> LimitItem:
+    def _is_sensible(self) -> Self:
         for field, message in _faults(self):
             raise fault_at((field,) if field else (), message)
         for index, override in enumerate(self.overrides):
@@ -231,7 +229,7 @@ class LLMPolicySpec(Wire):
         return items
 
     @model_validator(mode="after")
-    def _has_items(self) -> LLMPolicySpec:
+    def _has_items(self) -> Self:
         if not (self.limits or self.budgets or self.guards or self.cache):
             raise ValueError("must have limits, budgets, guards or a cache")
         return self

@@ -1,7 +1,5 @@
 """Spans of time as manifests write them: `30s`, `1m30s`, `250ms`, or a number of seconds."""
 
-from __future__ import annotations
-
 import math
 import re
 from typing import Annotated

@@ -1,7 +1,5 @@
 """The names of policy items, which are part of metrics and of store keys."""
 
-from __future__ import annotations
-
 import re
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Labels of a workload as text: `app=web,version=v1`, or the lines of a downward API file."""
 
-from __future__ import annotations
-
 import re
 
 __all__ = ["read_label_file", "read_label_list"]

@@ -1,7 +1,5 @@
 """Amounts of money as manifests write them: `500` or `"0.25"`, never a float."""
 
-from __future__ import annotations
-
 import re
 from decimal import Decimal
 from typing import Annotated

@@ -1,7 +1,5 @@
 """Amounts as manifests write them: `60`, `100k`, `1M`, `2G`."""
 
-from __future__ import annotations
-
 import re
 from typing import Annotated
 

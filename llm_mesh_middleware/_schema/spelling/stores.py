@@ -1,7 +1,5 @@
 """URLs of stores as settings write them; they may hold a password."""
 
-from __future__ import annotations
-
 import re
 from typing import Annotated
 from urllib.parse import urlsplit

@@ -3,8 +3,6 @@
 A value that is not text, given as a keyword, passes as it is.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterable, Mapping
