@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from typing import cast
 
 from ..._core.values.endpoint import Endpoint
 from ..._core.values.messages import UpstreamRequest
 from ..tasks.gate import Gate
-from .pool import Pool, Probe
+from .pool import Pool, probe_of
 from .protocols import MAX_JOINED_BYTES, request_head
 from .proxy import Proxy
 
@@ -36,14 +37,14 @@ class AsyncConnection(asyncio.Protocol):
         "_is_paused",
         "_loop",
         "_pieces",
-        "_probe",
+        "_has_news",
         "_transport",
         "_unread",
         "_waiter",
     )
 
     _transport: asyncio.Transport
-    _probe: Probe
+    _has_news: Callable[[int], object]
 
     def __init__(self) -> None:
         """Prepare for `connection_made`."""
@@ -106,7 +107,7 @@ class AsyncConnection(asyncio.Protocol):
         """Return whether it was closed while idle, or has unexpected bytes."""
         if self._is_over or self._pieces or self._transport.is_closing():
             return True
-        return self._probe.is_readable()  # the loop has not noticed yet
+        return bool(self._has_news(0))  # the loop has not noticed yet
 
     def is_spent(self) -> bool:
         """Return whether a new one cannot be used: it is closed, or has bytes nobody asked for."""
@@ -135,7 +136,7 @@ class AsyncConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the transport, or by who takes it over from another protocol."""
         self._transport = cast(asyncio.Transport, transport)
-        self._probe = Probe(transport.get_extra_info("socket"))
+        self._has_news = probe_of(transport.get_extra_info("socket"))
 
     def data_received(self, data: bytes) -> None:
         """Called by the transport."""

@@ -25,7 +25,7 @@ from ..._core.values.messages import UpstreamRequest
 from ..tasks.cancel_scope import CancelScope
 from ..tls import tls_reason
 from .http1 import NotHTTP, ResponseReader
-from .pool import Pool, Probe
+from .pool import Pool, probe_of
 from .protocols import MAX_JOINED_BYTES, causes, request_head
 from .proxy import UNKNOWN_NAME, UNREACHABLE, Proxy, refusal
 
@@ -75,7 +75,7 @@ class Destination:
 class Connection:
     """A connection to one destination; later calls can reuse it."""
 
-    __slots__ = ("_is_nested", "_probe", "_socket", "_stream")
+    __slots__ = ("_is_nested", "_has_news", "_socket", "_stream")
 
     def __init__(self, destination: Destination, scope: CancelScope) -> None:
         """Connect.
@@ -108,7 +108,7 @@ class Connection:
         self._is_nested = context is not None and destination.proxy_context is not None
         sock = stream.get_extra_info("socket")
         self._socket: Any = _NestedSocket(stream) if self._is_nested else sock
-        self._probe = Probe(sock)
+        self._has_news = probe_of(sock)
         if isinstance(sock, ssl.SSLSocket):
             # Otherwise a reset would look like the end of a body without a length.
             sock.suppress_ragged_eofs = False  # type: ignore[attr-defined]  # not in typeshed
@@ -156,7 +156,7 @@ class Connection:
             return True
         if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
             return True
-        return self._probe.is_readable()
+        return bool(self._has_news(0))
 
     def close(self) -> None:
         """Close it."""

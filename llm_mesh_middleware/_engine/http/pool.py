@@ -17,9 +17,10 @@ import math
 import select
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
-__all__ = ["KEEPALIVE_S", "Pool", "Probe"]
+__all__ = ["KEEPALIVE_S", "Pool", "probe_of"]
 
 KEEPALIVE_S = 15.0
 
@@ -28,23 +29,16 @@ class _Socket(Protocol):
     def fileno(self) -> int: ...
 
 
-class Probe:
-    """Checks whether a socket has bytes to read, or was closed by the peer."""
+def probe_of(sock: _Socket) -> Callable[[int], object]:
+    """Return what tells, called with 0, whether a socket has bytes to read or was closed.
 
-    __slots__ = ("_poll", "_socket")
-
-    def __init__(self, sock: _Socket) -> None:
-        self._socket = sock
-        self._poll = None
-        if hasattr(select, "poll"):  # not on Windows
-            self._poll = select.poll()  # made once, used before each call
-            self._poll.register(sock, select.POLLIN | select.POLLHUP | select.POLLERR)
-
-    def is_readable(self) -> bool:
-        """Return whether the socket has bytes to read, or was closed."""
-        if self._poll is None:
-            return bool(select.select([self._socket], [], [], 0)[0])
-        return bool(self._poll.poll(0))
+    It is made once, and called before each call: on all systems but Windows that is a method in C.
+    """
+    if not hasattr(select, "poll"):
+        return lambda seconds: select.select([sock], [], [], seconds)[0]
+    poll = select.poll()
+    poll.register(sock, select.POLLIN | select.POLLHUP | select.POLLERR)
+    return poll.poll
 
 
 class _Connection(Protocol):

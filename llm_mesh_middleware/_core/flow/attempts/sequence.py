@@ -81,12 +81,12 @@ class AttemptSequence(PerCall):
             if context.operation.continues_by:
                 yield from self._recall()
             choice: Choice | None = plan.first(clock())
-            while choice is not None and clock() < ends_at:
+            while choice is not None and (now := clock()) < ends_at:
                 lease = None
                 if choice.candidate.backend.policy is None and not (
                     choice.is_on_trial or choice.pause_s
                 ):
-                    lease = self._leased(choice)
+                    lease = self._leased(choice, now)
                 if lease is None:
                     choice, lease = yield from self._waited_for(choice)
                     if choice is None or lease is None:
@@ -157,16 +157,17 @@ class AttemptSequence(PerCall):
         self, choice: Choice
     ) -> Generator[Step, StepResult, tuple[Choice | None, Lease | None]]:
         """Wait for what the choice needs; return it with a lease, or what to choose instead."""
+        clock = self._context.clock
         if choice.is_on_trial:
             yield Await(choice.health.on_news, self._context.deadline)
-            return self._plan.afforded(choice, self._context.clock()), None
+            return self._plan.afforded(choice, clock()), None
         if choice.pause_s and not (yield from self._pause(choice.pause_s)):
             return None, None
         if choice.backend.policy is None or (yield from self._admit(choice)):
-            lease = self._leased(choice) or (yield from self._queued(choice))
+            lease = self._leased(choice, clock()) or (yield from self._queued(choice))
             if lease is not None:
                 return choice, lease
-        return self._plan.instead(choice, self._context.clock()), None
+        return self._plan.instead(choice, clock()), None
 
     def _pause(self, seconds: float) -> Generator[Step, StepResult, bool]:
         """Wait, unless the request's deadline would pass; return whether it waited."""
@@ -188,12 +189,10 @@ class AttemptSequence(PerCall):
                 return False
         return True
 
-    def _leased(self, choice: Choice) -> Lease | None:
+    def _leased(self, choice: Choice, now: float) -> Lease | None:
         """Acquire a lease if no wait is needed."""
-        context = self._context
-        lease = choice.candidate.health.lease(
-            context.clock(), context.request.body, choice.is_forced
-        )
+        body, is_forced = self._context.request.body, choice.is_forced
+        lease = choice.candidate.health.lease(now, body, is_forced)
         if lease is not None:
             self._leases += (lease,)
         return lease
