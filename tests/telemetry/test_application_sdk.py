@@ -23,7 +23,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import Tracer
 
 from llm_mesh_middleware._telemetry.metrics import instruments
-from llm_mesh_middleware._telemetry.owned.deferred_spans import DeferredTracer
+from llm_mesh_middleware._telemetry.owned.deferred_tracer import DeferredTracer
 from llm_mesh_middleware._telemetry.owned.registry import adopted_tracer
 from llm_mesh_middleware._telemetry.owned.tracers import adopt_tracers
 from llm_mesh_middleware.testing import Answer, FakeUpstream, chat_completion

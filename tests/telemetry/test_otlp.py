@@ -23,7 +23,8 @@ from opentelemetry.trace import (
     TraceState,
 )
 
-from llm_mesh_middleware._telemetry.owned.deferred_spans import DeferredSpan, DeferredTracer
+from llm_mesh_middleware._telemetry.owned.deferred_spans import DeferredSpan
+from llm_mesh_middleware._telemetry.owned.deferred_tracer import DeferredTracer
 from llm_mesh_middleware._telemetry.owned.handover import ProcessorHandover
 from llm_mesh_middleware._telemetry.owned.otlp.spans import encode_spans
 from llm_mesh_middleware._telemetry.owned.otlp.wire import attributes, varint

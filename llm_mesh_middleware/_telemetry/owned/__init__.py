@@ -7,6 +7,7 @@ providers, their configuration is known, and the same points and spans take a te
     adoption          checks whether a provider is simple enough; otherwise the SDK does the work
     histograms        aggregated here, added to what each reader collects
     deferred_spans    the fields of a span, until it is exported
+    deferred_tracer   makes them, with ids from `ids`
     handover          the processors of a provider, and the exporters of deferred spans
     otlp/             spans and points as the bytes that are sent to a collector
 

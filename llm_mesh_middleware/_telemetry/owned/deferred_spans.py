@@ -1,12 +1,10 @@
 """Spans that only keep their fields until they are exported.
 
-    start    the sampler decides as for the SDK's tracer; ids, flags and tracestate are the same. A
-             span that is not recorded is a `NonRecordingSpan`.
-    end      the span is handed over: to the queues of processors whose exporters encode it, or to
-             all processors, which read it as one of the SDK
+    start    its tracer gives it ids, flags and tracestate (`deferred_tracer`)
+    end      it is handed over: to the queues of processors whose exporters encode it, or to all
+             processors, which read it as one of the SDK
 
-A `SpanContext` is made when it is first read: our own headers are written from the ids. The SDK's
-tracer makes the spans while a processor handles their start.
+A `SpanContext` is made when it is first read: our own headers are written from the ids.
 """
 
 from __future__ import annotations
@@ -14,17 +12,13 @@ from __future__ import annotations
 import time
 from binascii import hexlify
 from collections.abc import Mapping, Sequence
-from operator import attrgetter
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from opentelemetry import trace
-from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
-from opentelemetry.sdk.trace import Tracer as SDKTracer
-from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON, DEFAULT_ON, Decision
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.sdk.util.instrumentation import InstrumentationInfo, InstrumentationScope
 from opentelemetry.trace import (
     Link,
     SpanContext,
@@ -35,18 +29,16 @@ from opentelemetry.trace import (
     TraceState,
 )
 
-from .ids import Ids
-
-__all__ = ["UNSET", "DeferredSpan", "DeferredTracer", "Handover"]
+__all__ = ["NOTHING", "UNSET", "DeferredSpan", "Handover", "Origin"]
 
 UNSET = Status(StatusCode.UNSET)
 """The status of a span that has none, one object."""
 
-_UNSAMPLED = frozenset((Decision.DROP, Decision.RECORD_ONLY))
-_NOTHING: dict[str, Any] = {}
+NOTHING: dict[str, Any] = {}
+"""The attributes of a span that has none; never changed."""
+
 _TRACE_FLAGS = tuple(TraceFlags(flags) for flags in range(4))
 _FLAGS = tuple(b"-%02x" % flags for flags in range(4))
-_new_ids = Ids().new
 
 
 class Handover(Protocol):
@@ -57,6 +49,18 @@ class Handover(Protocol):
 
     def take(self, span: DeferredSpan) -> None:
         """Take a span; it is not changed any more."""
+
+
+class Origin(Protocol):
+    """What all spans of a tracer have in common, and who takes them when they have ended."""
+
+    scope: InstrumentationScope
+    info: InstrumentationInfo
+    handover: Handover
+
+    @property
+    def resource(self) -> Resource:
+        """The resource of the process."""
 
 
 class DeferredSpan(trace.Span, ReadableSpan):
@@ -99,7 +103,7 @@ class DeferredSpan(trace.Span, ReadableSpan):
 
     def __init__(
         self,
-        tracer: DeferredTracer,
+        tracer: Origin,
         name: str,
         ids: bytes,
         flags: int,
@@ -120,8 +124,8 @@ class DeferredSpan(trace.Span, ReadableSpan):
         self.links = links
         self.start_time = start_time
         self.trace_state = trace_state
-        self.known_attributes: Mapping[str, Any] = _NOTHING
-        self.added_attributes = _NOTHING
+        self.known_attributes: Mapping[str, Any] = NOTHING
+        self.added_attributes = NOTHING
         self.events: Sequence[Event] = ()
         self.status = UNSET
         self.end_time = 0
@@ -135,7 +139,8 @@ class DeferredSpan(trace.Span, ReadableSpan):
     @property
     def attributes(self) -> Mapping[str, Any]:
         """What has been set."""
-        return {**self.initial_attributes, **self.known_attributes, **self.added_attributes}
+        initial, known = self.initial_attributes, self.known_attributes
+        return MappingProxyType({**initial, **known, **self.added_attributes})
 
     @property
     def instrumentation_scope(self) -> InstrumentationScope:
@@ -143,13 +148,34 @@ class DeferredSpan(trace.Span, ReadableSpan):
         return self.tracer.scope
 
     @property
-    def _instrumentation_info(self) -> Any:  # type: ignore[override]
-        return self.tracer.info
-
-    @property
     def context(self) -> SpanContext:
         """The ids."""
         return self.get_span_context()
+
+    @property
+    def _context(self) -> SpanContext:  # type: ignore[override]
+        return self.get_span_context()
+
+    @property
+    def _attributes(self) -> Mapping[str, Any]:
+        return self.attributes
+
+    @_attributes.setter
+    def _attributes(self, attributes: Mapping[str, Any] | None) -> None:
+        self.added_attributes = dict(attributes or {})
+        self.initial_attributes = self.known_attributes = NOTHING
+
+    @property
+    def _resource(self) -> Resource:  # type: ignore[override]
+        return self.tracer.resource
+
+    @property
+    def _instrumentation_scope(self) -> InstrumentationScope:  # type: ignore[override]
+        return self.tracer.scope
+
+    @property
+    def _instrumentation_info(self) -> Any:  # type: ignore[override]
+        return self.tracer.info
 
     def get_span_context(self) -> SpanContext:
         """Return the ids."""
@@ -183,7 +209,7 @@ class DeferredSpan(trace.Span, ReadableSpan):
         initial, known = self.initial_attributes, self.known_attributes
         if not (initial.keys().isdisjoint(attributes) and known.keys().isdisjoint(attributes)):
             self.added_attributes = {**initial, **known, **self.added_attributes, **attributes}
-            self.initial_attributes = self.known_attributes = _NOTHING
+            self.initial_attributes = self.known_attributes = NOTHING
         elif self.added_attributes:
             self.added_attributes.update(attributes)
         else:
@@ -208,7 +234,7 @@ class DeferredSpan(trace.Span, ReadableSpan):
     ) -> None:
         """Add an event."""
         if not self.end_time:
-            self.events = (*self.events, Event(name, attributes, timestamp))
+            self.events = [*self.events, Event(name, attributes, timestamp)]
 
     def update_name(self, name: str) -> None:
         """Change the name."""
@@ -240,134 +266,7 @@ class DeferredSpan(trace.Span, ReadableSpan):
             self.tracer.handover.take(self)
 
 
-# The private names that methods of a `ReadableSpan` have for its fields. `__getattr__` would make
-# every access to any field slower.
-for _field in (
-    *("attributes", "context", "end_time", "events", "instrumentation_scope", "kind", "links"),
-    *("name", "parent", "resource", "start_time", "status"),
-):
-    setattr(DeferredSpan, f"_{_field}", property(attrgetter(_field)))
-
-
-class DeferredTracer(trace.Tracer):
-    """Makes deferred spans in place of the SDK's tracer."""
-
-    def __init__(self, tracer: SDKTracer, handover: Handover) -> None:
-        self._tracer = tracer
-        self._config = getattr(tracer, "_tracer_config", None)
-        self.handover = handover
-        self.scope: InstrumentationScope = tracer._instrumentation_scope
-        self.info = tracer.instrumentation_info
-        sampler, ids = tracer.sampler, tracer.id_generator
-        # The two usual samplers are not called where their decision is certain.
-        samples_all = sampler is ALWAYS_ON or sampler is DEFAULT_ON
-        self._is_plain = samples_all and type(ids) is RandomIdGenerator
-        self._ignores_parent = sampler is ALWAYS_ON
-        self._new_flags = TraceFlags.SAMPLED | _random_flag(ids, None)
-
-    @property
-    def resource(self) -> Resource:
-        """The resource of the process, which the SDK changes after a fork."""
-        return self._tracer.resource
-
-    def start_span(
-        self,
-        name: str,
-        context: Context | None = None,
-        kind: SpanKind = SpanKind.INTERNAL,
-        attributes: Any = None,
-        links: Sequence[Link] | None = None,
-        start_time: int | None = None,
-        record_exception: bool = True,
-        set_status_on_exception: bool = True,
-    ) -> trace.Span:
-        """Start a span, or return one that is not recorded; `attributes` must not be changed."""
-        sdk = self._tracer
-        if not self.handover.is_open() or getattr(sdk, "_tracer_config", None) is not self._config:
-            return sdk.start_span(name, context, kind, attributes, links, start_time)
-        parent = _parent(context)
-        if not self._is_plain:
-            return self._sampled(name, context, parent, kind, attributes, links or (), start_time)
-        if parent is None:
-            ids, flags, state = _new_ids(), self._new_flags, None
-        else:
-            if not parent.trace_flags & TraceFlags.SAMPLED and not self._ignores_parent:
-                return self._sampled(name, context, parent, kind, attributes, (), start_time)
-            ids, state = _ids_below(parent), parent.trace_state or None
-            flags = TraceFlags.SAMPLED | parent.trace_flags & _RANDOM
-        started = time.time_ns() if start_time is None else start_time
-        initial_attributes = _NOTHING if attributes is None else attributes
-        copied = _copied(links) if links else ()
-        return DeferredSpan(
-            self, name, ids, flags, parent, kind, initial_attributes, copied, started, state
-        )
-
-    def _sampled(
-        self,
-        name: str,
-        context: Context | None,
-        parent: SpanContext | None,
-        kind: SpanKind,
-        attributes: Any,
-        links: Sequence[Link],
-        start_time: int | None,
-    ) -> trace.Span:
-        """Start a span if the sampler takes it."""
-        ids, sampler = self._tracer.id_generator, self._tracer.sampler
-        trace_id = ids.generate_trace_id() if parent is None else parent.trace_id
-        sampled = sampler.should_sample(context, trace_id, name, kind, attributes, links)
-        decision, span_id = sampled.decision, ids.generate_span_id()
-        flags = TraceFlags.DEFAULT if decision in _UNSAMPLED else TraceFlags.SAMPLED
-        flags |= _random_flag(ids, parent)
-        if decision is Decision.DROP:
-            own = SpanContext(trace_id, span_id, False, TraceFlags(flags), sampled.trace_state)
-            return trace.NonRecordingSpan(own)
-        ids_bytes = trace_id.to_bytes(16, "big") + span_id.to_bytes(8, "big")
-        started = time.time_ns() if start_time is None else start_time
-        initial_attributes, state = dict(sampled.attributes or ()), sampled.trace_state or None
-        return DeferredSpan(
-            self,
-            name,
-            ids_bytes,
-            flags,
-            parent,
-            kind,
-            initial_attributes,
-            _copied(links),
-            started,
-            state,
-        )
-
-    def start_as_current_span(self, *args: Any, **kwargs: Any) -> Any:
-        """Do as the SDK's tracer does: nothing here uses it."""
-        return self._tracer.start_as_current_span(*args, **kwargs)
-
-
-# The flag of W3C Trace Context, level 2; releases of the SDK without it set none.
-_RANDOM = getattr(TraceFlags, "RANDOM_TRACE_ID", 0)
-
-
-def _random_flag(ids: IdGenerator, parent: SpanContext | None) -> int:
-    if not _RANDOM:
-        return 0
-    if parent is not None:
-        return parent.trace_flags & _RANDOM
-    return _RANDOM if ids.is_trace_id_random() else 0
-
-
-def _parent(context: Context | None) -> SpanContext | None:
-    if not context and context is not None:  # an empty one; the current one would be None
-        return None
-    span = trace.get_current_span(context)
-    if span is trace.INVALID_SPAN:
-        return None
-    found = span.get_span_context()
-    return found if found.is_valid else None
-
-
-def _ids_below(parent: SpanContext) -> bytes:
-    return parent.trace_id.to_bytes(16, "big") + _new_ids()[16:]
-
-
-def _copied(links: Sequence[Link] | None) -> Sequence[Link]:
-    return tuple([Link(each.context, each.attributes or {}) for each in links]) if links else ()
+# The private names that a `ReadableSpan` has for its fields; processors that redact change them.
+# `__getattr__` would make every access to any field slower.
+for _field in ("end_time", "events", "kind", "links", "name", "parent", "start_time", "status"):
+    setattr(DeferredSpan, f"_{_field}", getattr(DeferredSpan, _field))

@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace import TracerProvider as SDKTracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.trace import Tracer, TracerProvider
 
-from .deferred_spans import DeferredTracer
+from .deferred_tracer import DeferredTracer
 from .handover import DeferredSpanExporter, ProcessorHandover
 from .registry import is_adopted, register
 
