@@ -56,7 +56,12 @@ class Ledger:
             self.settle()
 
     def settle(self) -> None:
-        """Add up all calls so far."""
+        """Add up all calls so far.
+
+        Raises:
+            Exception: what `add_up` has raised last; other calls have been added up all the same.
+        """
+        failure: Exception | None = None
         with self._lock.of_process:
             for _ in range(len(self._queue)):
                 account = self._queue.popleft()
@@ -64,5 +69,10 @@ class Ledger:
                 count = len(account.rows)
                 taken = account.rows[:count]
                 del account.rows[:count]
-                if taken:
-                    self._add_up(account.labels, taken)
+                try:
+                    if taken:
+                        self._add_up(account.labels, taken)
+                except Exception as exc:  # an application's SDK
+                    failure = exc
+        if failure is not None:
+            raise failure
