@@ -132,7 +132,7 @@ class _Key:
     A value follows a `head` with the lengths of all that it is in, so there are few heads.
     """
 
-    __slots__ = ("_int_heads", "_name", "_number", "_text_heads", "float_head", "ints", "texts")
+    __slots__ = ("_int_heads", "_name", "_number", "_text_heads", "float_head", "kept")
 
     def __init__(self, number: int, key: str) -> None:
         self._number = number
@@ -140,8 +140,7 @@ class _Key:
         self.float_head = self._head(b"\x21", 8)
         self._text_heads: dict[int, bytes] = {}
         self._int_heads: dict[int, bytes] = {}
-        self.texts: dict[str, bytes] = {}
-        self.ints: dict[int, bytes] = {}
+        self.kept: dict[str | int, bytes] = {}
 
     def _head(self, begin: bytes, size: int) -> bytes:
         """Return all that precedes the last `size` bytes of an attribute; its value has `begin`."""
@@ -160,8 +159,8 @@ class _Key:
                 if size <= _MAX_KEPT:
                     self._text_heads[size] = head
             made: bytes = head + data
-            if size <= _MAX_KEPT and len(self.texts) < _MAX_VALUES:
-                self.texts[value] = made
+            if size <= _MAX_KEPT and len(self.kept) < _MAX_VALUES:
+                self.kept[value] = made
             return made
         data = _any(value)
         if kind is not int:
@@ -170,8 +169,8 @@ class _Key:
         if head is None:
             head = self._int_heads[len(data)] = self._head(b"", len(data))
         made = head + data
-        if len(self.ints) < _MAX_VALUES:
-            self.ints[value] = made
+        if len(self.kept) < _MAX_VALUES:
+            self.kept[value] = made
         return made
 
 
@@ -184,20 +183,15 @@ def attributes(number: int, values: Mapping[str, Any] | None) -> bytes:
         return b""
     found, keys = [], _keys[number]
     for name, value in values.items():
-        key = keys.get(name)
         try:
-            if key is None:
-                key = _entered(number, name)
+            key = keys.get(name) or _entered(number, name)
             kind = type(value)
             if kind is float:
                 found.append(key.float_head + _double(value))
-                continue
-            made = None
-            if kind is str:
-                made = key.texts.get(value)
-            elif kind is int:
-                made = key.ints.get(value)
-            found.append(key.write(value) if made is None else made)
+            elif kind is str or kind is int:  # not of a subclass: True is 1
+                found.append(key.kept.get(value) or key.write(value))
+            else:
+                found.append(key.write(value))
         except (ValueError, TypeError, AttributeError):  # a lone surrogate, a number too large
             logger.warning("the attribute %r of a span or metric cannot be exported", name)
     return b"".join(found)
