@@ -7,13 +7,15 @@ other documents, files and the environment are checked when documents are compil
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import reduce
 from importlib import import_module
+from operator import or_
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, Field, JsonValue
 
 from ._schema.active_check import ActiveCheck
-from ._schema.base import EXTENSION
+from ._schema.base import EXTENSION, StringMatch
 from ._schema.dialects import (
     AnthropicConfig,
     AzureOpenAIConfig,
@@ -24,7 +26,6 @@ from ._schema.dialects import (
     VertexConfig,
 )
 from ._schema.document import DocumentModel, ObjectMeta
-from ._schema.inference.reference import InferencePoolRef, PickerTLS
 from ._schema.json_schema import make_schema
 from ._schema.keys import (
     AmbientCredentials,
@@ -34,7 +35,6 @@ from ._schema.keys import (
     GoogleCredentials,
     SecretKeyRef,
 )
-from ._schema.mirror import Mirror
 from ._schema.price import ModelPrices, PriceTier, TokenPrices
 from ._schema.provider import (
     LLMProviderSpec,
@@ -43,17 +43,6 @@ from ._schema.provider import (
     ProviderConfigs,
     UpstreamTLS,
     WorkloadSelector,
-)
-from ._schema.route import (
-    BackendRef,
-    Balance,
-    LLMRouteSpec,
-    RetryPolicy,
-    RouteMatch,
-    RouteRule,
-    RuleTimeouts,
-    StickyBy,
-    StringMatch,
 )
 from ._schema.wording import Path, format_field
 
@@ -76,6 +65,8 @@ if TYPE_CHECKING:
         PoolRef,
         TargetPort,
     )
+    from ._schema.inference.reference import InferencePoolRef, PickerTLS
+    from ._schema.mirror import Mirror
     from ._schema.policy.document import (
         BudgetItem,
         BudgetOverride,
@@ -101,6 +92,17 @@ if TYPE_CHECKING:
         PolicyService,
         TargetRef,
         TokenWeights,
+    )
+    from ._schema.route import (
+        BackendRef,
+        Balance,
+        LLMRoute,
+        LLMRouteSpec,
+        RetryPolicy,
+        RouteMatch,
+        RouteRule,
+        RuleTimeouts,
+        StickyBy,
     )
 
 __all__ = [
@@ -187,9 +189,16 @@ __all__ = [
     "used_extensions",
 ]
 
-# Where the models of policies and pools are. Most configurations have neither, so they are imported
-# when they are asked for.
-_LATER = ("._schema.policy.document", "._schema.inference.documents")
+# Where the models of routes, policies and pools are. Many configurations have none of them, so they
+# are imported when they are asked for.
+_LATER = (
+    "._schema.route",
+    "._schema.mirror",
+    "._schema.inference.reference",
+    "._schema.policy.document",
+    "._schema.inference.documents",
+)
+_KINDS = ("LLMRoute", "LLMPolicy", "InferencePool", "InferenceModelRewrite", "InferenceModel")
 
 
 class LLMProvider(DocumentModel):
@@ -197,13 +206,6 @@ class LLMProvider(DocumentModel):
 
     kind: Literal["LLMProvider"] = Field(default="LLMProvider", description="The kind.")
     spec: LLMProviderSpec = Field(description="The provider.")
-
-
-class LLMRoute(DocumentModel):
-    """How requests to one virtual host are distributed to providers."""
-
-    kind: Literal["LLMRoute"] = Field(default="LLMRoute", description="The kind.")
-    spec: LLMRouteSpec = Field(description="The route.")
 
 
 if TYPE_CHECKING:
@@ -216,9 +218,7 @@ else:
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         if name == "Document":
-            policies, pools = (import_module(module, __package__) for module in _LATER)
-            own = LLMProvider | LLMRoute | policies.LLMPolicy
-            value = own | pools.InferencePool | pools.InferenceModelRewrite | pools.InferenceModel
+            value = reduce(or_, map(__getattr__, _KINDS), LLMProvider)
         else:
             modules = (import_module(module, __package__) for module in _LATER)
             value = next(getattr(module, name) for module in modules if name in module.__all__)
@@ -233,6 +233,7 @@ def json_schema(model: type[Document] | None = None) -> dict[str, JsonValue]:
     """
     from ._schema.inference.documents import InferencePool
     from ._schema.policy.document import LLMPolicy
+    from ._schema.route import LLMRoute
 
     return make_schema(
         (LLMProvider, LLMRoute, LLMPolicy, InferencePool) if model is None else (model,)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from ._core.explaining.explanation import Explanation
 from ._core.flow.observer import Observer
 from ._core.limiting.claims import Store
 from ._core.provider.health import ProviderStatus
@@ -34,6 +33,8 @@ if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
+
+    from ._core.explaining.explanation import Explanation
 
 __all__ = ["Config", "Mesh", "MeshStatus", "ProviderStatus"]
 

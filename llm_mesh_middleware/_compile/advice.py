@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from .. import config as models
 from .._core.explaining.redaction import is_credential
 from .._core.http.hosts import names_this_machine
 from .._core.routing.matching import Exact, Prefix, Present, StringTest
 from .._manifest import Manifest, Resource
 from .._schema.dialects import DialectConfig
-from ..config import LLMProvider, LLMRoute, ProviderConfig, RouteMatch
-from ..config import RouteRule as RuleConfig
+from ..config import LLMProvider, ProviderConfig
 from ..exceptions import Problem
 from .matches import string_test, subjects
 
 if TYPE_CHECKING:
-    from ..config import Document
+    from ..config import Document, LLMRoute, RouteMatch
+    from ..config import RouteRule as RuleConfig
 
 __all__ = ["advise"]
 
@@ -61,7 +62,7 @@ def advise(manifest: Manifest) -> tuple[Problem, ...]:
 
 
 def _advice(resource: Resource, model: Document) -> Iterator[Problem]:
-    if isinstance(model, LLMRoute):
+    if model.kind == "LLMRoute":
         yield from _route_advice(resource, model)
     elif isinstance(model, LLMProvider):
         yield from _provider_advice(resource, model)
@@ -108,7 +109,7 @@ def _route_advice(resource: Resource, route: LLMRoute) -> Iterator[Problem]:
 
 def _reaches(rule: RuleConfig, gateways: frozenset[str]) -> tuple[_Reach, ...] | None:
     try:
-        return tuple(_reach(match, gateways) for match in rule.matches or (RouteMatch(),))
+        return tuple(_reach(match, gateways) for match in rule.matches or (models.RouteMatch(),))
     except ValueError:
         return None
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from .._core.routing.matching import Condition, Exact, Match, Prefix, Present, Regex, StringTest
 from .._manifest import Resource
-from ..config import RouteMatch, StringMatch
 from ..exceptions import Problem
+
+if TYPE_CHECKING:
+    from ..config import RouteMatch, StringMatch
 
 __all__ = ["Workload", "compile_match", "in_gateways", "string_test", "subjects"]
 

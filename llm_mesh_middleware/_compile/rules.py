@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -19,10 +20,12 @@ from .._core.routing.retry_policy import RetryPolicy
 from .._core.routing.table import RouteRule
 from .._core.routing.timeouts import Timeouts
 from .._dialects.pairs import served_by_translation, served_itself
-from ..config import Mirror as MirrorConfig
-from ..config import RetryPolicy as RetryConfig
-from ..config import RouteRule as RuleConfig
-from ..config import RuleTimeouts
+
+if TYPE_CHECKING:
+    from ..config import Mirror as MirrorConfig
+    from ..config import RetryPolicy as RetryConfig
+    from ..config import RouteRule as RuleConfig
+    from ..config import RuleTimeouts
 
 __all__ = [
     "compile_balancer",

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
+from .. import config as models
 from .._core.balance.backends import Backend, Backends
 from .._core.private import Discreet
 from .._core.provider.identity import ProviderIdentity
@@ -30,13 +31,7 @@ from .._dialects.pairs import served_itself
 from .._dialects.registry import OperationFinder
 from .._manifest import Manifest, Resource
 from .._process.files import FileVersion
-from ..config import (
-    BackendRef,
-    LLMProvider,
-    LLMRoute,
-    RouteMatch,
-)
-from ..config import RouteRule as RuleConfig
+from ..config import LLMProvider
 from ..exceptions import Problem
 from .matches import Workload, compile_match, in_gateways
 from .on_demand import open_policies, open_pools
@@ -50,6 +45,10 @@ from .rules import (
     mark_foreign_neighbours,
     mirrors_itself,
 )
+
+if TYPE_CHECKING:
+    from ..config import BackendRef, LLMRoute
+    from ..config import RouteRule as RuleConfig
 
 __all__ = ["Compiled", "Workload", "compile_manifest", "explain_unserved"]
 
@@ -114,7 +113,7 @@ def explain_unserved(manifest: Manifest, workload: Workload) -> tuple[Problem, .
 def _unserved(resource: Resource, workload: Workload) -> Problem:
     if resource.model.kind == "LLMPolicy":
         return resource.problem((), "limits nothing that this process serves", severity="warning")
-    if isinstance(resource.model, LLMRoute):
+    if resource.model.kind == "LLMRoute":
         message = "names no gateway of this process (LLM_MESH_GATEWAYS)"
         return resource.problem(("spec", "gateways"), message)
     if not isinstance(resource.model, LLMProvider):
@@ -184,7 +183,7 @@ class _Compiler:
         hosts: dict[str, tuple[Resource, VirtualHost]] = {}
         rule_names = {name for each in self._manifest.remnants for name in each.rule_names}
         for resource in self._manifest.resources:
-            if not isinstance(resource.model, LLMRoute):
+            if resource.model.kind != "LLMRoute":
                 continue
             rule_names.update(rule.name for rule in resource.model.spec.rules if rule.name)
             if not self._concerns_us(resource, resource.model):
@@ -264,7 +263,7 @@ class _Compiler:
                 route_gateways=gateways,
                 problems=self.problems,
             )
-            for index, match in enumerate(rule.matches or (RouteMatch(),))
+            for index, match in enumerate(rule.matches or (models.RouteMatch(),))
         )
 
     def _backends(self, resource: Resource, rule: RuleConfig, path: _Path) -> list[Backend]:

@@ -1,13 +1,13 @@
 """The base of all models of documents: strictness, camelCase, common types."""
 
-from typing import Annotated, TypeVar
+from typing import Annotated, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, model_validator
 from pydantic.config import JsonDict
 
 from .values import check_file_name, check_host, check_name
 
-__all__ = ["EXTENSION", "Count", "FileName", "Host", "ListOf", "Name", "Wire"]
+__all__ = ["EXTENSION", "Count", "FileName", "Host", "ListOf", "Name", "StringMatch", "Wire"]
 
 # Marks a field that ASM does not have.
 EXTENSION: JsonDict = {"x-extension": True}
@@ -40,3 +40,21 @@ class Wire(BaseModel):
         hide_input_in_errors=True,
         defer_build=True,  # built on first use, to keep the import fast
     )
+
+
+class StringMatch(Wire):
+    """A test of a string: at most one of the fields; without one, any value passes."""
+
+    model_config = ConfigDict(json_schema_extra={"maxProperties": 1})
+
+    exact: str | None = Field(default=None, description="The whole value, case-sensitive.")
+    prefix: str | None = Field(
+        default=None, description="The beginning of the value, case-sensitive."
+    )
+    regex: str | None = Field(default=None, description="Regular expression for the whole value.")
+
+    @model_validator(mode="after")
+    def _one_test(self) -> Self:
+        if sum(test is not None for test in (self.exact, self.prefix, self.regex)) > 1:
+            raise ValueError("must have at most one of exact, prefix and regex")
+        return self

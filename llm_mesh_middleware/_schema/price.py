@@ -6,8 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from .base import ListOf, Wire
-from .route import StringMatch
+from .base import ListOf, StringMatch, Wire
 from .spelling.money import Currency
 from .spelling.quantity import Quantity
 

@@ -1,17 +1,17 @@
-"""The models below `LLMRoute.spec`."""
+"""`LLMRoute`, and the models below its spec. Imported when there is a route."""
 
 from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
-    ConfigDict,
     Field,
     field_validator,
     model_validator,
 )
 
-from .base import EXTENSION, Host, ListOf, Name, Wire
+from .base import EXTENSION, Host, ListOf, Name, StringMatch, Wire
+from .document import DocumentModel
 from .inference.reference import InferencePoolRef
 from .mirror import Mirror
 from .spelling.duration import Duration
@@ -21,13 +21,13 @@ from .wording import fault_at
 __all__ = [
     "BackendRef",
     "Balance",
+    "LLMRoute",
     "LLMRouteSpec",
     "RetryPolicy",
     "RouteMatch",
     "RouteRule",
     "RuleTimeouts",
     "StickyBy",
-    "StringMatch",
 ]
 
 _MAX_INT32 = 2**31 - 1
@@ -60,24 +60,6 @@ def _check_retry_code(code: object) -> int | str:
 
 
 _RetryCode = Annotated[int | str, BeforeValidator(_check_retry_code)]
-
-
-class StringMatch(Wire):
-    """A test of a string: at most one of the fields; without one, any value passes."""
-
-    model_config = ConfigDict(json_schema_extra={"maxProperties": 1})
-
-    exact: str | None = Field(default=None, description="The whole value, case-sensitive.")
-    prefix: str | None = Field(
-        default=None, description="The beginning of the value, case-sensitive."
-    )
-    regex: str | None = Field(default=None, description="Regular expression for the whole value.")
-
-    @model_validator(mode="after")
-    def _one_test(self) -> Self:
-        if sum(test is not None for test in (self.exact, self.prefix, self.regex)) > 1:
-            raise ValueError("must have at most one of exact, prefix and regex")
-        return self
 
 
 class RouteMatch(Wire):
@@ -326,3 +308,10 @@ class LLMRouteSpec(Wire):
                 raise fault_at((index, "name"), message)
             seen[rule.name] = index
         return rules
+
+
+class LLMRoute(DocumentModel):
+    """How requests to one virtual host are distributed to providers."""
+
+    kind: Literal["LLMRoute"] = Field(default="LLMRoute", description="The kind.")
+    spec: LLMRouteSpec = Field(description="The route.")

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from ..._core.provider.upstream import Upstream
 from ..._manifest import Manifest, Resource
 from ..._process.files import FileVersion
-from ...config import LLMRoute
 from ...exceptions import Problem
 from ..matches import Workload
 from ..pricing.book import PriceBook
@@ -71,6 +70,6 @@ def open_pools(
 
 def _uses_pools(resource: Resource) -> bool:
     model = resource.model
-    if isinstance(model, LLMRoute):
+    if model.kind == "LLMRoute":
         return any(ref.backend_ref for rule in model.spec.rules for ref in rule.backend_refs)
     return model.kind in _POOLS
