@@ -99,7 +99,8 @@ class _Serving(PerCall):
     def run(self, request: ClientRequest) -> Flow:
         addressed, access = self._addressed, self._entrance.access
         try:
-            check_hosts(addressed.hosts, addressed.authority)
+            if addressed.authority is not None or len(addressed.hosts) > 1:
+                check_hosts(addressed.hosts, addressed.authority)
             if access is None:
                 return (yield from self._admitted(request))
             return (yield from access(request, self._admitted))

@@ -33,7 +33,8 @@ def understand(
     try:
         if operation is None:
             raise UnsupportedOperation("the path names no operation that this LLM mesh serves")
-        operation.check_method(request.method)
+        if request.method != operation.method:
+            operation.check_method(request.method)
         if operation.has_body:
             fields = decode_fields(request.body)
             model, fields = operation.model_of(request.path, fields)

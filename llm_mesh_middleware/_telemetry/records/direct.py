@@ -28,16 +28,16 @@ class CallHandler(logging.Handler):
 
 def direct_handler() -> CallHandler | None:
     """Return the only handler of the access log if it writes the lines of calls directly."""
-    logger = access_logger
-    if logger.filters or logger.disabled:
+    if access_logger.filters or access_logger.disabled:
         return None
-    handlers = logger.handlers
-    while logger.propagate and logger.parent is not None:
-        logger = logger.parent
-        handlers = handlers + logger.handlers if handlers else logger.handlers
-    if len(handlers) != 1:
-        return None
-    found = handlers[0]
+    logger: logging.Logger | None = access_logger
+    found: logging.Handler | None = None
+    while logger is not None:
+        for handler in logger.handlers:
+            if found is not None:
+                return None
+            found = handler
+        logger = logger.parent if logger.propagate else None
     if not isinstance(found, CallHandler) or not found.writes_calls or found.filters:
         return None
     return found if found.level <= logging.INFO else None

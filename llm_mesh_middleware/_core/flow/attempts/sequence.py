@@ -284,12 +284,13 @@ class AttemptSequence(PerCall):
         return head.status not in self._context.rule.retry.codes
 
     def _reply(self, attempt: Attempt, outcome: Outcome) -> Reply:
+        context, settings = self._context, self._context.settings
         has_retried = self._plan.made > 1
         self._plan.served = attempt.candidate
         if outcome.error is not None:
             error = outcome.error
             shown = dict(error.headers) | ({"x-should-retry": "false"} if has_retried else {})
-            if self._context.settings.show_routing:
+            if settings.show_routing:
                 shown |= {k.decode(): v.decode() for k, v in self._routing_headers(attempt)}
             error.headers = shown
             raise error
@@ -297,17 +298,17 @@ class AttemptSequence(PerCall):
         if has_retried and (outcome.status >= 500 or outcome.status in _SDK_RETRIES):
             headers = [field for field in headers if field[0] != b"x-should-retry"]
             headers.append((b"x-should-retry", b"false"))
-        if self._context.settings.show_routing:
+        if settings.show_routing:
             headers += self._routing_headers(attempt)
         if self._admission is not None:
             headers = instead_of_quota(headers, self._admission.fields())
-        observation, relay = self._context.observation, outcome.relay
+        observation, relay = context.observation, outcome.relay
         observation.replying(attempt=attempt.number, is_stream=relay is not None)
         if relay is not None:
             conclude = partial(self._conclude, attempt)
-            body = relayed_body(attempt, outcome, relay, self._context, conclude)
+            body = relayed_body(attempt, outcome, relay, context, conclude)
             return Reply(outcome.status, headers, body)
-        if self._context.settings.show_cost and (cost := format_costs(self._charges)):
+        if settings.show_cost and (cost := format_costs(self._charges)):
             headers.append((b"x-llm-mesh-cost", cost.encode()))
         summary, usage = outcome.summary, outcome.counted
         if summary is not None:
