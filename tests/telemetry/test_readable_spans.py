@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from typing import Any
 
@@ -76,3 +77,17 @@ def test_a_processor_that_redacts_by_private_names_does_so_before_exporters_read
         assert (seen.name, dict(seen.attributes)) == ("CHAT", {"a": "***", "b": ("x", "y")})
         found.append(seen.to_json())
     assert found[0] == found[1]
+
+
+def test_a_copy_of_our_span_is_that_of_one_of_the_sdk() -> None:
+    found = []
+    for is_adopted in (False, True):
+        provider, exporter = tracers()
+        if is_adopted:
+            adopt(MeterProvider(shutdown_on_exit=False), provider, {})
+        _, seen = one_span(provider, exporter)
+        copies = [copy.copy(seen), copy.deepcopy(seen)]
+        found += [each.to_json() for each in (seen, *copies)]
+        copies[0]._attributes = {}
+        assert seen.attributes
+    assert len(set(found)) == 1

@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from binascii import hexlify
 from collections.abc import Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -176,6 +177,25 @@ class DeferredSpan(trace.Span, ReadableSpan):
     @property
     def _instrumentation_info(self) -> Any:  # type: ignore[override]
         return self.tracer.info
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be copied as a span of the SDK, without the tracer."""
+        made = partial(
+            ReadableSpan,
+            context=self.get_span_context(),
+            parent=self.parent,
+            resource=self.resource,
+            attributes=dict(self.attributes),
+            events=self.events,
+            links=self.links,
+            kind=self.kind,
+            instrumentation_info=self._instrumentation_info,
+            status=self.status,
+            start_time=self.start_time,
+            end_time=self.end_time,
+            instrumentation_scope=self.instrumentation_scope,
+        )
+        return made, (self.name,)
 
     def get_span_context(self) -> SpanContext:
         """Return the ids."""
