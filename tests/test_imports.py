@@ -45,6 +45,10 @@ with FakeUpstream(tls=False) as upstream:
     upstream.always(Answer(body=json.loads(sys.argv[3])) if sys.argv[3] else None)
     asyncio.run(call())
 """
+BEDROCK = PROVIDER.replace(
+    "openAIConfig: {model: m, apiKey: none}",
+    "bedrockConfig: {model: m, region: r, credentials: {accessKeyId: a, secretAccessKey: none}}",
+)
 MESSAGE = """{"id": "1", "type": "message", "role": "assistant", "model": "m",
 "stop_reason": "end_turn", "content": [{"type": "text", "text": "Hello"}],
 "usage": {"input_tokens": 1, "output_tokens": 1}}"""
@@ -139,6 +143,14 @@ def test_what_a_policy_needs_is_imported_with_the_configuration(tmp_path: Path) 
     modules = imported(tmp_path, PROVIDER + GUARD)
     assert "llm_mesh_middleware._core.policy.guards" in modules
     assert "llm_mesh_middleware._core.guarding.entities.email" in modules
+
+
+def test_what_a_provider_needs_is_imported_with_the_configuration(tmp_path: Path) -> None:
+    modules = imported(tmp_path, BEDROCK)
+    assert "llm_mesh_middleware._auth.sigv4" in modules
+    assert "llm_mesh_middleware._dialects.bedrock.dialect" in modules
+    assert "llm_mesh_middleware._dialects.openai_chat.translation" in modules
+    assert "llm_mesh_middleware._dialects.translation.transformer" in modules
 
 
 @pytest.mark.parametrize(
