@@ -35,8 +35,7 @@ async def call():
     before = set(sys.modules)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://acme.example") as client:
-        messages = [{"role": "user", "content": "Hello"}]
-        reply = await client.post(sys.argv[2], json={"model": "m", "messages": messages})
+        reply = await client.post(sys.argv[2], json=json.loads(sys.argv[4]))
     assert reply.status_code == 200, reply.text
     new = set(sys.modules) - before
     print(*sorted(each for each in new if each.startswith("llm_mesh_middleware")))
@@ -77,12 +76,7 @@ NOT_NEEDED = (
     "llm_mesh_middleware._core.policy.guards",
     "llm_mesh_middleware._core.policy.limits",
     "llm_mesh_middleware._core.routing.regex",
-    "llm_mesh_middleware._dialects.anthropic.dialect",
     "llm_mesh_middleware._dialects.bedrock",
-    "llm_mesh_middleware._dialects.gemini.dialect",
-    "llm_mesh_middleware._dialects.openai_chat.translation",
-    "llm_mesh_middleware._dialects.openai_responses.dialect",
-    "llm_mesh_middleware._dialects.translation.transformer",
     "llm_mesh_middleware._core.explaining.explanation",
     "llm_mesh_middleware._schema.inference",
     "llm_mesh_middleware._schema.policy",
@@ -92,7 +86,15 @@ NOT_NEEDED = (
     "http.client",
     *("aiohttp", "botocore", "google", "httpcore", "httpx", "numpy", "opentelemetry.sdk", "redis"),
 )
-MOST_MODULES, MOST_MODULES_OF_OURS = 716, 352
+# These only where there is a provider.
+OF_PROVIDERS = (
+    "llm_mesh_middleware._dialects.anthropic.dialect",
+    "llm_mesh_middleware._dialects.gemini.dialect",
+    "llm_mesh_middleware._dialects.openai_chat.translation",
+    "llm_mesh_middleware._dialects.openai_responses.dialect",
+    "llm_mesh_middleware._dialects.translation.transformer",
+)
+MOST_MODULES, MOST_MODULES_OF_OURS = 794, 428
 
 
 def imported(tmp_path: Path, manifest: str) -> set[str]:
@@ -153,27 +155,32 @@ def test_what_a_provider_needs_is_imported_with_the_configuration(tmp_path: Path
     assert "llm_mesh_middleware._dialects.translation.transformer" in modules
 
 
+ASKED = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "Hello"}]}
+ASKED_GEMINI = {"contents": [{"role": "user", "parts": [{"text": "Hello"}]}]}
+
+
 @pytest.mark.parametrize(
-    ("manifest", "answer"), [(PROVIDER, ""), (ANTHROPIC, MESSAGE)], ids=["passed on", "translated"]
+    ("manifest", "path", "asked", "answer"),
+    [
+        (PROVIDER, "/v1/chat/completions", ASKED, ""),
+        (ANTHROPIC, "/v1/chat/completions", ASKED, MESSAGE),
+        (PROVIDER, "/v1/messages", ASKED, ""),
+        (PROVIDER, "/v1/responses", {"model": "m", "input": "Hello"}, ""),
+        (PROVIDER, "/v1beta/models/m:generateContent", ASKED_GEMINI, ""),
+    ],
 )
-def test_a_first_request_for_chat_imports_nothing(
-    tmp_path: Path, manifest: str, answer: str
+def test_a_first_request_imports_nothing(
+    tmp_path: Path, manifest: str, path: str, asked: dict[str, object], answer: str
 ) -> None:
-    assert imported_by_a_call(tmp_path, manifest, "/v1/chat/completions", answer) == []
-
-
-def test_the_first_request_of_another_dialect_imports_its_translation(tmp_path: Path) -> None:
-    modules = imported_by_a_call(tmp_path, PROVIDER, "/v1/messages", "")
-    packages = {name.removeprefix("llm_mesh_middleware.").partition(".")[0] for name in modules}
-    assert packages == {"_core", "_dialects"}
-    assert "llm_mesh_middleware._dialects.anthropic.translation" in modules
-
-
-def imported_by_a_call(tmp_path: Path, manifest: str, path: str, answer: str) -> list[str]:
-    """Return the modules of ours that the first call to a ready mesh imports."""
     file = tmp_path / "mesh.yaml"
     file.write_text(manifest, encoding="utf-8")
-    return run_python(FIRST_CALL, str(file), path, answer).split()
+    imported = run_python(FIRST_CALL, str(file), path, answer, json.dumps(asked))
+    assert imported.split() == []
+
+
+def test_the_middleware_is_imported_without_what_providers_need() -> None:
+    modules = modules_after("from llm_mesh_middleware import LLMMeshMiddleware")
+    assert [name for name in (*OF_PROVIDERS, *NOT_NEEDED) if name in modules] == []
 
 
 def test_the_package_itself_imports_its_exceptions_only() -> None:

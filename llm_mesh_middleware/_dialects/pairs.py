@@ -7,8 +7,8 @@ anything else         otherwise ──► 404
 
 A cached response to a client of one dialect is translated for clients of others.
 
-What a client of chat needs is imported with the configuration. The first request of a client of
-another dialect imports the translation, which takes some 30 ms, once.
+What a translation needs is imported with the configuration, in some 30 ms: a first request that did
+so would hold up the event loop.
 """
 
 from __future__ import annotations
@@ -105,10 +105,11 @@ def translate(
             operation: Translation(client, foreign, operation, options, memory=memory)
             for operation, client in _CLIENTS.items()
         }
-        translations[CHAT].load()
+        for translation in translations.values():
+            translation.load()
         return dict.fromkeys(_CLIENTS, base), translations
     through = next((operation for operation in targets if operation in _PROVIDERS), None)
-    load((through or CHAT).dialect)
+    load(*(operation.dialect for operation in targets))
     if through is None:
         return targets, own
     added, conversions = dict(targets), dict(own)
@@ -123,8 +124,7 @@ def translate(
                 envelope=_envelope(through, own),
                 memory=memory,
             )
-            if operation is CHAT:
-                translation.load()
+            translation.load()
     return added, conversions
 
 

@@ -60,7 +60,7 @@ class Translation:
         self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions
     ) -> Transformer:
         """Return the conversion for one attempt at `upstream`."""
-        # Imported by the first request that is translated: most meshes translate none.
+        # `load` has imported it: most meshes have no translation.
         from .transformer import TranslatingTransformer
 
         return TranslatingTransformer(self, request, operation, upstream)
