@@ -249,14 +249,22 @@ class ResponseReader(PerCall):
         return [member.strip() for member in value.lower().split(b",")]
 
     def _feed_whole_chunks(self, data: bytes) -> bytes | None:
-        """Read `data` on the fast path if it is nothing but whole chunks without line ends."""
-        if self._held is not None or not data.endswith(_CRLF):
+        """Read `data` on the fast path if it is nothing but whole chunks.
+
+        Several are read only without line ends in them.
+        """
+        if self._held is not None:
             return None
+        first, _, rest = data.partition(_CRLF)
+        if not (size := _SIZES[first]):
+            return None
+        content = rest.removesuffix(_CRLF)
+        if size == len(content) and content is not rest:
+            return content
         lines = data.split(_CRLF)  # size, content, size, content, nothing
-        if len(lines) == 3:
-            return lines[1] if (size := _SIZES[lines[0]]) and size == len(lines[1]) else None
         sizes, contents = [*map(_SIZES.__getitem__, lines[:-1:2])], lines[1::2]
-        return b"".join(contents) if all(sizes) and sizes == [*map(len, contents)] else None
+        is_whole = not lines[-1] and all(sizes) and sizes == [*map(len, contents)]
+        return b"".join(contents) if is_whole else None
 
     def _feed_chunks(self, data: bytes) -> bytes:
         if self.error is not None:
