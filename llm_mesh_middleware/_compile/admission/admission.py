@@ -1,4 +1,4 @@
-"""How a provider is told who calls."""
+"""The credentials of a provider."""
 
 from __future__ import annotations
 

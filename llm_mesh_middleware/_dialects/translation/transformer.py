@@ -11,12 +11,16 @@ although the client did not request a stream, and the reverse.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Protocol
+
 from msgspec.structs import replace
 
 from ..._core.conversation.answer import Answer, Failed
 from ..._core.conversation.fault import ProviderFault
 from ..._core.conversation.parts import Image, Text
-from ..._core.conversation.writing import Stamp
+from ..._core.conversation.sides import ClientSide, ProviderSide
+from ..._core.conversation.writing import DialectOptions, Stamp
 from ..._core.dialect import (
     BodyRelay,
     ServedOperation,
@@ -46,8 +50,7 @@ from ..same.fields import (
     with_type,
 )
 from .headers import client_fields, provider_fields
-from .pair import Translation
-from .proofs import RememberingReader
+from .proofs import ProofMemory, RememberingReader
 from .relay import LOST_CITATIONS, LOST_IMAGE, REASONS, TranslatingRelay
 from .whole import Accumulator, deltas_of
 
@@ -59,6 +62,17 @@ _MAX_HEADER = 1024
 _NONE = Headers(())
 
 
+class Pair(Protocol):
+    """The two dialects, and what a request to the provider is written with (`pair`)."""
+
+    client: ClientSide
+    provider: ProviderSide
+    operation: ServedOperation
+    options: DialectOptions
+    envelope: Callable[[ClientRequest, ServedOperation, UpstreamOptions], Transformer] | None
+    memory: ProofMemory | None
+
+
 class TranslatingTransformer:
     """Writes the request in the provider's dialect, and the reply in the client's.
 
@@ -68,7 +82,7 @@ class TranslatingTransformer:
 
     def __init__(
         self,
-        translation: Translation,
+        translation: Pair,
         request: ClientRequest,
         operation: ServedOperation,
         upstream: UpstreamOptions,

@@ -92,7 +92,7 @@ class AsyncConnection(asyncio.Protocol):
     def more(self) -> asyncio.Future[bytes | None]:
         """Return a future of what comes next; None if `received` has something, or tells the end.
 
-        Whoever stops waiting for it must not read on: what has just come is lost.
+        A caller that stops waiting for it must not read on: what has just come is lost.
         """
         self._waiter = waiter = self._loop.create_future()
         if self._pieces or self._is_lost:

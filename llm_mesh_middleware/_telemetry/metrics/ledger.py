@@ -59,7 +59,7 @@ class Ledger:
         """Add up all calls so far.
 
         Raises:
-            Exception: what `add_up` has raised last; other calls have been added up all the same.
+            Exception: what `add_up` has raised last; other calls have been added up nevertheless.
         """
         failure: Exception | None = None
         with self._lock.of_process:

@@ -1,4 +1,4 @@
-"""How a call of one kind ends, and the attributes and metrics that follow from it."""
+"""The ways in which calls of one kind end, and the attributes and metrics that follow from each."""
 
 from __future__ import annotations
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import msgspec
 
+from ...._core.conversation.sides import CountingSide
+from ...._core.conversation.writing import DialectOptions
 from ...._core.dialect import (
     BodyRelay,
     ServedOperation,
@@ -21,12 +25,20 @@ from ...same.fields import JSON, RawFields, coding, with_length, with_type
 from ...targets import fill
 from ..headers import client_fields, provider_fields
 from .estimate import estimate_tokens
-from .pair import CountTranslation
+from .sides import CountingProvider
 
 __all__ = ["CountingTransformer"]
 
 # The provider cannot count for this model, or has no such API.
 _CANNOT = frozenset((400, 403, 404, 405, 501))
+
+
+class CountingPair(Protocol):
+    """The two dialects, and what a request to the provider is written with (`pair`)."""
+
+    client: CountingSide
+    provider: CountingProvider
+    options: DialectOptions
 
 
 class CountingTransformer:
@@ -41,7 +53,7 @@ class CountingTransformer:
 
     def __init__(
         self,
-        translation: CountTranslation,
+        translation: CountingPair,
         request: ClientRequest,
         operation: ServedOperation,
         upstream: UpstreamOptions,
