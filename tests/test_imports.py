@@ -167,6 +167,8 @@ ASKED_GEMINI = {"contents": [{"role": "user", "parts": [{"text": "Hello"}]}]}
         (PROVIDER, "/v1/messages", ASKED, ""),
         (PROVIDER, "/v1/responses", {"model": "m", "input": "Hello"}, ""),
         (PROVIDER, "/v1beta/models/m:generateContent", ASKED_GEMINI, ""),
+        (PROVIDER, "/v1/messages/count_tokens", ASKED, ""),
+        (ANTHROPIC, "/v1beta/models/m:countTokens", ASKED_GEMINI, '{"input_tokens": 3}'),
     ],
 )
 def test_a_first_request_imports_nothing(

@@ -100,6 +100,7 @@ def translate(
         base: the target of that dialect.
         memory: where the provider's proofs are kept that clients may not send back.
     """
+    load(*_COUNTING.values())  # counts that no provider makes are estimated
     if foreign is not None:
         translations = {
             operation: Translation(client, foreign, operation, options, memory=memory)
@@ -140,6 +141,8 @@ def count(
         for operation, client in _COUNTING.items()
         if operation not in targets
     }
+    for translation in added.values():
+        translation.load()
     return {**targets, **dict.fromkeys(added, counter.target)}, {**conversions, **added}
 
 

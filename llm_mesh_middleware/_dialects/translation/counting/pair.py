@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from ...._core.conversation.sides import CountingSide
 from ...._core.conversation.writing import DialectOptions
 from ...._core.dialect import ServedOperation, Transformer, UpstreamOptions
+from ...._core.later import load
 from ...._core.values.messages import ClientRequest
 from .sides import CountingProvider
 
@@ -29,11 +30,17 @@ class CountTranslation:
         self.operation = operation
         self.options = replace(options, rejects_unsupported=False)
 
+    def load(self) -> None:
+        """Import what its requests need."""
+        from . import transformer  # noqa: F401
+
+        load(self.client, self.provider)
+
     def __call__(
         self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions
     ) -> Transformer:
         """Return the conversion for one attempt at `upstream`."""
-        # Imported by the first count that is translated: most meshes translate none.
+        # `load` has imported it: most meshes translate no counts.
         from .transformer import CountingTransformer
 
         return CountingTransformer(self, request, operation, upstream)
