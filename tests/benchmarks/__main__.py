@@ -87,7 +87,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--documented",
         action="store_true",
-        help="the figures of the documentation and no others, in less than ten minutes",
+        help="the figures of the documentation and no others, in about ten minutes",
     )
     parser.add_argument(
         "--with",
@@ -112,7 +112,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     if options.documented:
         options.only = options.only or list(DOCUMENTED)
         options.contender = options.contender or [*DOCUMENTED_CONTENDERS, *options.foreign]
-        options.seconds = options.seconds or 0.8
+        options.seconds = options.seconds or 1.0
     patterns = options.only or ["*"]
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in _NAMES):

@@ -65,7 +65,7 @@ def legend() -> str:
     """What the columns mean."""
     return (
         "CPU is the server's user and system time; ratio is to the first contender of the scenario"
-        "\n(mesh-wsgi: to wsgi-relay), round by round, as the median; busy is how much of its core"
+        "\n(mesh-wsgi: to wsgi-relay), as the median of the turns; busy is how much of its core"
         "\nthe server took, MB its memory; first and whole are the client's median waits in ms;"
         "\nch/write is how many chunks the server had read at once and wrote at once."
     )

@@ -34,7 +34,7 @@ class Figures:
     """A contender in a scenario: medians over the rounds.
 
     `cpu_ms` is the server's CPU time for one request. `ratio` is the median of the ratios to the
-    baseline's round of the same number, `ratio_range` its smallest and largest.
+    baseline's round just before or after, `ratio_range` its smallest and largest.
     """
 
     cpu_ms: float
@@ -77,10 +77,14 @@ class Budget:
 
 
 def figures_of(
-    scenario: Scenario, rounds: Sequence[Round], baseline: Sequence[Round], memory_mb: float
+    scenario: Scenario, pairs: Sequence[tuple[Round, Round]], memory_mb: float
 ) -> Figures:
-    """The figures of one contender; a round without an answer counts nothing but its errors."""
-    good = [(own, base) for own, base in zip(rounds, baseline, strict=True) if own.requests]
+    """The figures of one contender, from its rounds and those of the baseline beside them.
+
+    A round without an answer counts nothing but its errors.
+    """
+    rounds = [own for own, _ in pairs]
+    good = [(own, base) for own, base in pairs if own.requests]
     costs = [_cost_s(own) for own, _ in good] or [0.0]
     ratios = [_cost_s(own) / _cost_s(base) for own, base in good if _cost_s(base)] or [0.0]
     chunks = scenario.chunks if scenario.kind == "sse" else 0

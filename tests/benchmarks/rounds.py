@@ -1,4 +1,4 @@
-"""Running a scenario: its contenders in turns, so that what disturbs one disturbs all."""
+"""Running a scenario: each contender beside its baseline, so that one noise disturbs both."""
 
 from __future__ import annotations
 
@@ -55,21 +55,37 @@ def run_scenario(
     for name in names:
         facts = fleet.server(name, is_tls=scenario.is_tls).facts
         loads[name] = _load(scenario, name, facts, seconds / turns, requests)
-    seen: dict[str, list[Round]] = {name: [] for name in names}
+    pairs: dict[str, list[tuple[Round, Round]]] = {name: [] for name in names}
     for number in range(rounds * turns):
-        first = number % len(names)
-        for name in (*names[first:], *names[:first]):
-            server = fleet.server(name, is_tls=scenario.is_tls)
-            seen[name].append(asyncio.run(run_load(loads[name], server.read_cpu_s)))
+        for pair in _pairs(scenario, names, number):
+            took = {}
+            for name in pair:
+                server = fleet.server(name, is_tls=scenario.is_tls)
+                took[name] = asyncio.run(run_load(loads[name], server.read_cpu_s))
+            for name, own in took.items():
+                base = took.get(baseline_of(name, scenario.kind))
+                if base is not None:
+                    pairs[name].append((own, base))
     return {
         name: figures_of(
-            scenario,
-            seen[name],
-            seen[baseline_of(name, scenario.kind)],
-            fleet.server(name, is_tls=scenario.is_tls).read_memory_mb(),
+            scenario, pairs[name], fleet.server(name, is_tls=scenario.is_tls).read_memory_mb()
         )
         for name in names
     }
+
+
+def _pairs(scenario: Scenario, names: Sequence[str], number: int) -> list[tuple[str, ...]]:
+    """What runs in turn `number`: each contender and its baseline, the first of them by turns.
+
+    Whatever gets faster or slower meanwhile favours neither. A baseline runs alone if there is
+    nobody that is held against it.
+    """
+    pairs = [(baseline_of(name, scenario.kind), name) for name in names]
+    held = [pair for pair in pairs if pair[0] != pair[1]]
+    baselines = {baseline for baseline, _ in held}
+    alone = [(name,) for baseline, name in pairs if baseline == name and name not in baselines]
+    turn = [*held[number % len(names) :], *held[: number % len(names)], *alone]
+    return [pair if number % 2 == 0 else pair[::-1] for pair in turn]
 
 
 def _load(

@@ -36,7 +36,7 @@ class Scenario:
         The speed of a machine may change within seconds, so what is compared has to be close in
         time. Where requests wait, a turn must be long enough for many of them.
         """
-        return 1 if self.think_s or self.pace_s else 5
+        return 1 if self.think_s or self.pace_s else 8
 
 
 SCENARIOS = (
