@@ -89,11 +89,3 @@ def test_a_refusal_is_told_with_its_explanation(name: str) -> None:
     body = chat.side.write_answer(answer, chat.side.read_request(chat.request), STAMP)
     message = json.loads(body)["choices"][0]["message"]
     assert (message["content"], message["refusal"]) == (None, "No.")
-
-
-@rows("client, provider", [("chat", "responses"), ("responses", "chat")])
-def test_openais_dialects_share_the_names_of_service_tiers(client: str, provider: str) -> None:
-    given = json.dumps(SAID[provider] | {"service_tier": "flex"}).encode()
-    answer, speaks = DIALECTS[provider].side.read_answer(given, STAMP), DIALECTS[client]
-    body = speaks.side.write_answer(answer, speaks.side.read_request(speaks.request), STAMP)
-    assert json.loads(body)["service_tier"] == "flex"

@@ -88,6 +88,7 @@ class Start(msgspec.Struct, frozen=True, gc=False):
     id: str = ""
     model: str = ""
     usage: Usage | None = None
+    service_tier: str | None = None
 
 
 class TextDelta(msgspec.Struct, frozen=True, gc=False):
@@ -157,10 +158,11 @@ class Lost(msgspec.Struct, frozen=True, gc=False):
 
 
 class Finish(msgspec.Struct, frozen=True, gc=False):
-    """The answer is complete but for its usage."""
+    """The answer is complete but for its usage; some providers tell the tier only now."""
 
     reason: FinishReason
     stop_sequence: str | None = None
+    service_tier: str | None = None
 
 
 class Failed(msgspec.Struct, frozen=True, gc=False):

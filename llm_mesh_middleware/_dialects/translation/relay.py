@@ -91,6 +91,7 @@ class TranslatingRelay:
         self._start = Start()
         self._usage: Usage | None = None
         self._finish: FinishReason | None = None
+        self._tier: str | None = None
         self._has_ended = False
         self._lost: tuple[str, ...] = ()
         self.events = 0
@@ -110,6 +111,7 @@ class TranslatingRelay:
         return AnswerSummary(
             id=self._start.id or None,
             model=self._start.model or None,
+            service_tier=self._tier,
             finish_reasons=(REASONS[self._finish],),
             usage=self._usage,
             events=self.events,
@@ -196,8 +198,10 @@ class TranslatingRelay:
         if isinstance(delta, Start):
             self._start = delta
             self._usage = delta.usage or self._usage
+            self._tier = delta.service_tier
         elif isinstance(delta, Finish):
             self._finish = delta.reason
+            self._tier = delta.service_tier or self._tier
         elif isinstance(delta, End):
             self._has_ended = True
         elif isinstance(delta, Failed):

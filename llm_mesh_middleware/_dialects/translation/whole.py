@@ -87,7 +87,7 @@ class Accumulator:
     @property
     def answer(self) -> Answer:
         """The answer so far."""
-        finish = self._finish
+        finish, tier = self._finish, self._start.service_tier
         return Answer(
             id=self._start.id,
             model=self._start.model,
@@ -95,6 +95,7 @@ class Accumulator:
             finish=None if finish is None else finish.reason,
             stop_sequence=None if finish is None else finish.stop_sequence,
             usage=self._usage,
+            service_tier=tier if finish is None else finish.service_tier or tier,
             logprobs=tuple(self._logprobs),
             lost=tuple(self._lost),
         )
@@ -153,7 +154,7 @@ class _Open:
 
 def deltas_of(answer: Answer) -> Iterator[Delta]:
     """Yield the deltas of an answer; without a finish reason the last ones are missing."""
-    yield Start(answer.id, answer.model, answer.usage)
+    yield Start(answer.id, answer.model, answer.usage, answer.service_tier)
     if answer.logprobs:
         yield LogprobsDelta(answer.logprobs)
     for key, part in enumerate(answer.parts):
@@ -178,5 +179,5 @@ def deltas_of(answer: Answer) -> Iterator[Delta]:
     if answer.usage is not None:
         yield answer.usage
     if answer.finish is not None:
-        yield Finish(answer.finish, answer.stop_sequence)
+        yield Finish(answer.finish, answer.stop_sequence, answer.service_tier)
         yield End()

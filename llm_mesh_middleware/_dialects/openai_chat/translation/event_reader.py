@@ -60,6 +60,7 @@ class _Choice(msgspec.Struct, gc=False):
 class _Chunk(msgspec.Struct, gc=False):
     id: str | None = None
     model: str | None = None
+    service_tier: str | None = None
     type: str | None = None
     choices: list[_Choice] | None = None
     usage: ChatUsage | None = None
@@ -77,6 +78,7 @@ class _ChunkReader:
         self._is_over = False
         self._calls = OpenCalls()
         self._reason: object = None
+        self._tier: str | None = None
 
     def read(self, data: bytes, name: bytes, deltas: list[Delta]) -> None:
         """Add the deltas of one event."""
@@ -96,7 +98,9 @@ class _ChunkReader:
             return
         if not self._has_started and (chunk.id or chunk.choices):
             self._has_started = True
-            deltas.append(Start(chunk.id or "", chunk.model or ""))
+            deltas.append(Start(chunk.id or "", chunk.model or "", None, chunk.service_tier))
+        if chunk.service_tier is not None:
+            self._tier = chunk.service_tier
         if chunk.choices:
             # One choice was requested, so it is this one. Its index may count events.
             self._read_choice(chunk.choices[0], deltas)
@@ -112,7 +116,7 @@ class _ChunkReader:
         self._is_over = True
         for call in self._calls.all:
             self._start_call(call, deltas)
-        deltas.append(Finish(reason))
+        deltas.append(Finish(reason, None, self._tier))
         deltas.append(End())
 
     def _read_choice(self, choice: _Choice, deltas: list[Delta]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from ...._core.conversation.answer import (
     CitationDelta,
@@ -45,7 +46,7 @@ class ChunkWriter:
     def __init__(self, conversation: Conversation, stamp: Stamp) -> None:
         self._stamp = stamp
         self._includes_usage = conversation.include_usage
-        self._head = b""
+        self._start, self._head = Start(), b""
         # The key of a call -> its index, and the keys of those whose arguments have begun.
         self._indexes: dict[int, int] = {}
         self._with_arguments: set[int] = set()
@@ -120,13 +121,15 @@ class ChunkWriter:
                 pass
 
     def _begin(self, start: Start) -> None:
-        stamp = self._stamp
-        head = {
+        self._start, stamp = start, self._stamp
+        head: dict[str, Any] = {
             "id": start.id or stamp.id("chatcmpl-"),
             "object": "chat.completion.chunk",
             "created": stamp.created,
             "model": start.model or stamp.model,
         }
+        if start.service_tier is not None:
+            head["service_tier"] = start.service_tier
         self._head = b"data: " + _encode(head)[:-1]
 
     def _chunk(self, delta: dict[str, Any], reason: str | None = None) -> bytes:
@@ -175,6 +178,9 @@ class ChunkWriter:
 
     def _end(self, out: list[bytes]) -> None:
         self._is_over = True
+        finish = self._finish or Finish("stop")
+        if finish.service_tier not in (None, self._start.service_tier):  # known only now
+            self._begin(replace(self._start, service_tier=finish.service_tier))
         for key, (is_input, pieces) in self._custom.items():
             text = "".join(pieces)
             input = {"input": text if is_input else custom_input(text)}
@@ -183,7 +189,7 @@ class ChunkWriter:
         without_arguments = self._indexes.keys() - self._with_arguments - self._custom.keys()
         # Clients parse the arguments, so there must be some.
         out += [self._call(key, {"arguments": "{}"}) for key in sorted(without_arguments)]
-        out.append(self._chunk({}, REASONS[self._finish.reason if self._finish else "stop"]))
+        out.append(self._chunk({}, REASONS[finish.reason]))
         if self._includes_usage and self._usage is not None:
             usage = _encode(write_usage(self._usage))
             out.append(b'%b,"choices":[],"usage":%b}\n\n' % (self._head, usage))

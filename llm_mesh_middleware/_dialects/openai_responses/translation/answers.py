@@ -240,12 +240,13 @@ def response_object(
     output: list[Any] | None = None,
     finish: FinishReason | None = None,
     usage: Usage | None = None,
+    service_tier: str | None = None,
 ) -> dict[str, Any]:
     """Return a response; without a finish reason it is in progress."""
     reason = _REASONS.get(finish or "")
     echo = {name: value for name, value in conversation.echo.items() if name != WANTS_PROOFS}
     status = "in_progress" if finish is None else "incomplete" if reason else "completed"
-    return {
+    response = {
         "id": id or stamp.id("resp_"),
         "object": "response",
         "created_at": created or stamp.created,
@@ -261,6 +262,7 @@ def response_object(
         **echo,
         "usage": None if usage is None else write_usage(usage),
     }
+    return response if service_tier is None else response | {"service_tier": service_tier}
 
 
 def write_answer(answer: Answer, conversation: Conversation, stamp: Stamp) -> bytes:
@@ -275,9 +277,8 @@ def write_answer(answer: Answer, conversation: Conversation, stamp: Stamp) -> by
         output=[*writer.items(answer.parts)],
         finish=answer.finish or "stop",
         usage=answer.usage,
+        service_tier=answer.service_tier,
     )
-    if answer.service_tier is not None:
-        response["service_tier"] = answer.service_tier
     return msgspec.json.encode(response)
 
 

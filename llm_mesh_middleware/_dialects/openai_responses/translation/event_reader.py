@@ -123,7 +123,9 @@ class ResponseEventReader:
     def _start(self, response: ResponseMember, deltas: list[Delta]) -> None:
         if not self._has_started:
             self._has_started = True
-            deltas.append(Start(response.id or "", response.model or ""))
+            # Until the end, `auto` repeats the request.
+            tier = None if response.service_tier == "auto" else response.service_tier
+            deltas.append(Start(response.id or "", response.model or "", None, tier))
 
     def _read_delta(self, type: str, event: _Event, deltas: list[Delta]) -> None:
         text, key = event.delta, event.output_index
@@ -222,7 +224,7 @@ class ResponseEventReader:
         if response.usage is not None and (usage := response.usage.counted()) is not None:
             deltas.append(usage)
         finish = finish_of(response, has_calls=bool(self._calls)) or "stop"
-        deltas.append(Finish(finish))
+        deltas.append(Finish(finish, None, response.service_tier))
         deltas.append(End())
 
 

@@ -24,7 +24,6 @@ from ...._core.conversation.answer import (
     End,
     Failed,
     Finish,
-    FinishReason,
     LogprobsDelta,
     ReasoningDelta,
     ReasoningEnd,
@@ -86,7 +85,7 @@ class ResponseEventWriter:
         self._calls: dict[int, _Item] = {}
         self._raw_input: set[int] = set()
         self._usage: Usage | None = None
-        self._finish: FinishReason | None = None
+        self._finish: Finish | None = None
         self._is_over = False
         self._tokens: list[dict[str, Any]] = []  # of the next text
 
@@ -141,8 +140,8 @@ class ResponseEventWriter:
                 self._tokens += write_tokens(tokens)
             case Usage():
                 self._usage = delta.after(self._usage)
-            case Finish(reason):
-                self._finish = reason
+            case Finish():
+                self._finish = delta
             case Failed(fault):
                 self._fail(_CODES.get(fault.kind, _OTHER_CODE), fault.message, out)
             case End():
@@ -172,16 +171,18 @@ class ResponseEventWriter:
             % (number, item.body["id"].encode(), item.index, _encode(text))
         )
 
-    def _response(self, finish: FinishReason | None = None) -> dict[str, Any]:
+    def _response(self, finish: Finish | None = None) -> dict[str, Any]:
         start = self._start or Start()
+        tier = start.service_tier
         return response_object(
             self._conversation,
             self._stamp,
             id=start.id,
             model=start.model,
             output=[item.body for item in self._items] if finish else None,
-            finish=finish,
+            finish=None if finish is None else finish.reason,
             usage=self._usage if finish else None,
+            service_tier=tier if finish is None else finish.service_tier or tier,
         )
 
     def _begin(self, start: Start, out: list[bytes]) -> None:
@@ -323,7 +324,7 @@ class ResponseEventWriter:
         self._close_open(out)
         for key, call in self._calls.items():
             self._close_call(key, call, out)
-        response = self._response(self._finish or "stop")
+        response = self._response(self._finish or Finish("stop"))
         self._is_over = True
         self._event(f"response.{response['status']}", out, response=response)
 
