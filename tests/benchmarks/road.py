@@ -1,5 +1,9 @@
 """python -m tests.benchmarks.road: what one call takes in each server, from socket to socket.
 
+`--stream` tells what one event of a paced stream takes, which arrives alone: the difference between
+long and short streams, so that neither the call nor the end of the stream is in it. With fewer
+reads than one for each event, some have come together: then the machine was too busy.
+
 Each server is a process of valgrind, and the load, the provider and the contenders are those of
 `python -m tests.benchmarks`. So the servers' own part is in the figures, and aiohttp's relay can be
 compared: by instructions, by objects that are made, and by what is asked of the event loop and of
@@ -20,17 +24,17 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from tests.benchmarks.callgrind import why_not
 from tests.benchmarks.contenders import CONTENDERS
 from tests.benchmarks.load import Load, run_load
 from tests.benchmarks.processes import Child, await_port
-from tests.benchmarks.wire import Origin, chat_request, unary_answer
+from tests.benchmarks.wire import Origin, chat_request, stream_answer, unary_answer
 from tests.processes import ROOT, Process, clean_environment
 
-__all__ = ["COUNTS", "calls_by_function", "counts_of", "measure_road"]
+__all__ = ["COUNTS", "calls_by_function", "counts_of", "measure_call", "measure_event"]
 
 COUNTS: Mapping[str, tuple[str, ...]] = {
     "objects": ("_Py_NewReference",),
@@ -53,6 +57,8 @@ _TOTALS = re.compile(r"^totals: (\d+)$", re.MULTILINE)
 # Everything takes fifty times as long: with more, calls would wait for longer than calls do.
 _IN_FLIGHT = 2
 _WARM_UP, _CALLS = 200, 400
+_STREAMS_WARM_UP, _STREAMS, _PACE_S = 4, 10, 0.05
+_FEW, _MANY = 10, 50  # events of a stream
 
 
 class _Counted(Child):
@@ -108,56 +114,78 @@ def counts_of(file: Path, calls: int) -> dict[str, float]:
     return figures
 
 
-def measure_road(name: str, origin: Origin, folder: Path) -> dict[str, float]:
+def measure_call(name: str, origin: Origin, folder: Path, upstream: Child) -> dict[str, float]:
     """Return the figures of one call through a contender."""
+    upstream.ask(json.dumps({"think_s": 0.0, "chunks": 1, "pace_s": 0.0}))
+    request = chat_request(CONTENDERS[name].model, size_bytes=1024, is_stream=False)
     with _Counted(folder, name, origin) as server:
-        port = server.facts["port"]
-        await_port(port)
-        request = chat_request(CONTENDERS[name].model, size_bytes=1024, is_stream=False)
+        load = Load(server.facts["port"], request, unary_answer(), _IN_FLIGHT, 0.0, _WARM_UP)
+        calls = _count(server, load, _CALLS)
+        return counts_of(_written(folder, f"{name}.1"), calls)
 
-        def load(calls: int) -> int:
-            wanted = Load(port, request, unary_answer(), _IN_FLIGHT, 0.0, calls)
-            seen = asyncio.run(run_load(wanted, lambda: 0.0))
-            assert not seen.errors, f"{name}: {seen.first_error}"
-            return seen.requests + _IN_FLIGHT  # each connection has an answer first
 
-        load(_WARM_UP)
-        server.control("-i", "on")
-        calls = load(_CALLS)
-        server.control("-i", "off")
-        server.control("-d")
-        return counts_of(_written(folder, name), calls)
+def measure_event(name: str, origin: Origin, folder: Path, upstream: Child) -> dict[str, float]:
+    """Return the figures of one event more of a paced stream through a contender."""
+    request = chat_request(CONTENDERS[name].model, size_bytes=1024, is_stream=True)
+    found = []
+    with _Counted(folder, name, origin) as server:
+        for number, events in enumerate((_FEW, _MANY), 1):
+            upstream.ask(json.dumps({"think_s": 0.0, "chunks": events, "pace_s": _PACE_S}))
+            answer, port = stream_answer(events), server.facts["port"]
+            load = Load(port, request, answer, _IN_FLIGHT, 0.0, _STREAMS_WARM_UP)
+            streams = _count(server, load, _STREAMS)
+            found.append(counts_of(_written(folder, f"{name}.{number}"), streams))
+    few, many = found
+    return {what: (amount - few[what]) / (_MANY - _FEW) for what, amount in many.items()}
+
+
+def _count(server: _Counted, warm_up: Load, calls: int) -> int:
+    """Have the server count calls, after those of `warm_up`; return how many it served."""
+    await_port(warm_up.port)
+
+    def run(load: Load) -> int:
+        seen = asyncio.run(run_load(load, lambda: 0.0))
+        assert not seen.errors, seen.first_error
+        return seen.requests + _IN_FLIGHT  # each connection has an answer first
+
+    run(warm_up)
+    server.control("-i", "on")
+    served = run(replace(warm_up, requests=calls))
+    server.control("-i", "off")
+    server.control("-d")
+    return served
 
 
 def _written(folder: Path, name: str) -> Path:
     """Return the file with what was counted, when it is whole."""
+    file = folder / name
     for _ in range(100):
-        for file in folder.glob(f"{name}.*"):
-            if _TOTALS.search(file.read_text(encoding="utf-8", errors="replace")):
-                return file
+        if file.exists() and _TOTALS.search(file.read_text(encoding="utf-8", errors="replace")):
+            return file
         time.sleep(0.1)
-    raise RuntimeError(f"valgrind wrote nothing about {name}")
+    raise RuntimeError(f"valgrind wrote no {name}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.road")
     parser.add_argument("--contender", action="append", choices=CONTENDERS)
+    parser.add_argument("--stream", action="store_true", help="count events of paced streams")
     parser.add_argument("--profile", type=Path, help="keep what was counted in this folder")
     options = parser.parse_args(arguments)
     if reason := why_not():
         sys.exit(f"calls cannot be counted: {reason}")
+    measure, one = (measure_event, "event") if options.stream else (measure_call, "call")
     found: dict[str, dict[str, float]] = {}
     with ExitStack() as stack:
         folder = options.profile or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.mkdir(parents=True, exist_ok=True)
         upstream = stack.enter_context(Child("upstream", str(folder / "ca.pem")))
-        upstream.ask(json.dumps({"think_s": 0.0, "chunks": 1, "pace_s": 0.0}))
         http, sink = (upstream.facts["ports"][kind] for kind in ("http", "sink"))
         origin = Origin(f"http://127.0.0.1:{http}", None, f"http://127.0.0.1:{sink}")
         for name in options.contender or DEFAULT:
-            found[name] = measure_road(name, origin, folder)
-    sys.stdout.write(f"{'of one call':<26}{''.join(f'{name:>15}' for name in found)}\n")
+            found[name] = measure(name, origin, folder, upstream)
+    sys.stdout.write(f"{f'of one {one}':<26}{''.join(f'{name:>15}' for name in found)}\n")
     for what in ("thousands of instructions", *COUNTS):
         row = "".join(f"{figures[what]:>15.1f}" for figures in found.values())
         sys.stdout.write(f"{what:<26}{row}\n")
