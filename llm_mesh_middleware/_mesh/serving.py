@@ -14,9 +14,8 @@ from msgspec.structs import replace
 from .._core.flow.attempts.context import ExchangeSettings
 from .._core.flow.exchange import exchange
 from .._core.flow.observer import Observer
-from .._core.flow.policies import Policy
 from .._core.flow.reply import Flow
-from .._core.flow.serving import Addressed, Entrance, serve
+from .._core.flow.serving import Access, Addressed, Entrance, serve
 from .._core.flow.state import MeshState
 from .._core.routing.table import VirtualHost
 from .._core.values.messages import ClientRequest
@@ -90,7 +89,7 @@ class Serving:
     def entrance(
         self,
         *,
-        access: Policy | None = None,
+        access: Access | None = None,
         attributes: Port | AsyncPort | None = None,
         keepalive_s: float = 0.0,
     ) -> Entrance:

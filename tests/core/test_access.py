@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from itertools import product
 
 import pytest
 from msgspec.structs import replace
 
-from llm_mesh_middleware._core.flow.reply import Flow, Reply
 from llm_mesh_middleware._core.policy.access import AccessPolicy
 from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware._core.values.messages import ClientRequest
@@ -50,20 +48,15 @@ def admit(
 
 def consumer_of(policy: AccessPolicy, peer: str | None, headers: Headers) -> str | None:
     """The consumer that an admitted request has; `policy` asks as the synchronous driver has it."""
-    admitted: list[ClientRequest] = []
-
-    def proceed(request: ClientRequest) -> Flow:
-        admitted.append(request)
-        return Reply(200, [])
-        yield  # a flow is a generator
-
-    flow, result = policy(ClientRequest("POST", "/", headers, peer=peer), proceed), None
-    with contextlib.suppress(StopIteration):
-        while True:
-            step = flow.send(result)
+    admitted, result = policy.admit(ClientRequest("POST", "/", headers, peer=peer)), None
+    while not isinstance(admitted, ClientRequest):
+        try:
+            step = admitted.send(result)
             assert isinstance(step, Ask)
             result = step.port.ask(step.request, step.until)  # type: ignore[union-attr]
-    return admitted[0].attributes.get("consumer")
+        except StopIteration as stop:
+            admitted = stop.value
+    return admitted.attributes.get("consumer")
 
 
 # mode `private`, no keys configured: who is near.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from llm_mesh_middleware._core.flow.policies import Policy, Proceed, chain
+from llm_mesh_middleware._core.flow.policies import Layer, chain
 from llm_mesh_middleware._core.flow.reply import Flow, Reply
 from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware._core.values.messages import ClientRequest
@@ -12,6 +14,7 @@ from llm_mesh_middleware._core.values.steps import Ask, Body, Refused, ask
 from llm_mesh_middleware.exceptions import AccessDenied, ClientDisconnected
 
 REQUEST = ClientRequest("POST", "/", Headers())
+Proceed = Callable[[ClientRequest], Flow]
 
 
 class Answering:
@@ -118,7 +121,7 @@ def test_a_policy_may_see_a_stream_pass_and_settle_when_it_is_ended() -> None:
 
         return Reply(reply.status, reply.headers, watched(reply.body))
 
-    policies: list[Policy] = [settling]
+    policies: list[Layer[ClientRequest]] = [settling]
     body = run(chain(policies, streaming)(REQUEST)).body
     assert not isinstance(body, bytes)
     assert next(body) == b"one"

@@ -13,35 +13,27 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol, TypeVar
 
-from ..values.messages import ClientRequest
 from .reply import Flow
 
-__all__ = ["Policy", "Proceed", "chain"]
+__all__ = ["Layer", "chain"]
 
-# A client's request, or the call that routing has made of it.
+# What the layers pass on: the call that routing has made of a request.
 Subject = TypeVar("Subject")
-Proceed = Callable[[ClientRequest], Flow]
 
 
-class Policy(Protocol):
-    """One layer; immutable, with its state behind a port."""
+class Layer(Protocol[Subject]):
+    """A policy; immutable, with its state behind a port."""
 
-    def __call__(self, request: ClientRequest, proceed: Proceed) -> Flow:
-        """Serve `request`, usually by calling `proceed`.
+    def __call__(self, subject: Subject, /, proceed: Callable[[Subject], Flow]) -> Flow:
+        """Serve `subject`, usually by calling `proceed`.
 
         Raises:
-            RequestError: the policy refuses the request.
+            RequestError: the policy refuses it.
         """
 
 
-class _Layer(Protocol[Subject]):
-    """A policy of either subject."""
-
-    def __call__(self, subject: Subject, /, proceed: Callable[[Subject], Flow]) -> Flow: ...
-
-
 def chain(
-    policies: Sequence[_Layer[Subject]],
+    policies: Sequence[Layer[Subject]],
     proceed: Callable[[Subject], Flow],
 ) -> Callable[[Subject], Flow]:
     """Wrap `proceed` in `policies`, the first outermost."""

@@ -9,21 +9,20 @@ All adapters use these; they differ in how they read and write.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from typing import Protocol
 
 import msgspec
 from msgspec.structs import replace
 
 from ...exceptions import AnswerableError
 from ..http.request_head import check_body, check_hosts, too_large
-from ..private import PerCall
 from ..routing.table import VirtualHost
 from ..values.messages import ClientRequest
-from ..values.steps import Ask, AsyncPort, Port, Refused, ask
-from .policies import Policy
+from ..values.steps import Ask, AsyncPort, Port, Refused, Step, StepResult, ask
 from .reply import Flow, Reply, refusal
 
-__all__ = ["Addressed", "Entrance", "address", "serve"]
+__all__ = ["Access", "Addressed", "Entrance", "address", "serve"]
 
 
 class Addressed(msgspec.Struct, frozen=True, gc=False):
@@ -60,15 +59,28 @@ def address(
     return None
 
 
+class Access(Protocol):
+    """Decides who may use the mesh; immutable."""
+
+    def admit(
+        self, request: ClientRequest
+    ) -> ClientRequest | Generator[Step, StepResult, ClientRequest]:
+        """Return the request with what is known of its client, or how to find out if it may pass.
+
+        Raises:
+            RequestError: it may not.
+        """
+
+
 class Entrance(msgspec.Struct, frozen=True):
     """The parts of a mesh that an adapter needs to serve its requests.
 
-    `access` is the first policy, None for the application's own calls. `attributes` returns the
+    `access` is asked first; None for the application's own calls. `attributes` returns the
     application's attributes of a request. `refused` is notified of a refused request, and `proceed`
     is the exchange, which gets `keepalive_s`: the longest silence of a stream, 0 for no limit.
     """
 
-    access: Policy | None
+    access: Access | None
     attributes: Port | AsyncPort | None
     max_request_bytes: int
     refused: Callable[[VirtualHost, ClientRequest, AnswerableError], None]
@@ -87,52 +99,29 @@ def serve(
         request: the request before its body is read.
         body: returns the body, given its maximum size; None if `request` has it.
     """
-    return _Serving(entrance, addressed, body).run(request)
-
-
-class _Serving(PerCall):
-    _entrance: Entrance
-    _addressed: Addressed
-    _body: Port | AsyncPort | None
-    _has_begun: bool = False
-
-    def run(self, request: ClientRequest) -> Flow:
-        addressed, access = self._addressed, self._entrance.access
-        try:
-            if addressed.authority is not None or len(addressed.hosts) > 1:
-                check_hosts(addressed.hosts, addressed.authority)
-            if access is None:
-                return (yield from self._admitted(request))
-            return (yield from access(request, self._admitted))
-        except AnswerableError as error:
-            if not self._has_begun:  # otherwise the exchange has notified observers
-                self._entrance.refused(addressed.host, request, error)
-            error.__traceback__ = None  # its frames hold it: a cycle for the garbage collector
-            return addressed.refusal(error)
-
-    def _admitted(self, request: ClientRequest) -> Flow:
-        """Return the flow of an admitted request, that of the exchange if nothing is missing."""
-        check_body(request.headers, self._entrance.max_request_bytes)
-        if self._body is None and self._entrance.attributes is None:
-            return self._complete(request)
-        return self._completed(request)
-
-    def _completed(self, request: ClientRequest) -> Flow:
-        if self._entrance.attributes is not None:
-            facts = yield from ask(self._entrance.attributes, request.native)
+    max_bytes, has_begun = entrance.max_request_bytes, False
+    try:
+        if addressed.authority is not None or len(addressed.hosts) > 1:
+            check_hosts(addressed.hosts, addressed.authority)
+        if entrance.access is not None:
+            admitted = entrance.access.admit(request)
+            request = admitted if isinstance(admitted, ClientRequest) else (yield from admitted)
+        check_body(request.headers, max_bytes)
+        if entrance.attributes is not None:
+            facts = yield from ask(entrance.attributes, request.native)
             # The consumer of the client key overrides the application's attributes.
             request = replace(request, attributes={**facts, **request.attributes})
-        if self._body is not None:
-            # Without `ask`: this path is hot.
-            body = yield Ask(self._body, self._entrance.max_request_bytes)
-            if body.__class__ is Refused:
-                raise body.error
-            request = replace(request, body=body, host=self._addressed.host.name)
-        return (yield from self._complete(request))
-
-    def _complete(self, request: ClientRequest) -> Flow:
-        entrance = self._entrance
-        if len(request.body) > entrance.max_request_bytes:
-            raise too_large(entrance.max_request_bytes)
-        self._has_begun = True
-        return entrance.proceed(self._addressed.host, request, entrance.keepalive_s)
+        if body is not None:
+            data = yield Ask(body, max_bytes)  # without `ask`: this path is hot
+            if data.__class__ is Refused:
+                raise data.error
+            request = replace(request, body=data, host=addressed.host.name)
+        if len(request.body) > max_bytes:
+            raise too_large(max_bytes)
+        has_begun = True  # from now on the exchange notifies observers
+        return (yield from entrance.proceed(addressed.host, request, entrance.keepalive_s))
+    except AnswerableError as error:
+        if not has_begun:
+            entrance.refused(addressed.host, request, error)
+        error.__traceback__ = None  # its frames hold it: a cycle for the garbage collector
+        return addressed.refusal(error)

@@ -13,20 +13,18 @@ cannot be an unknown client behind a reverse proxy.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from typing import ClassVar
 
 import msgspec
 from msgspec.structs import replace
 
 from ...exceptions import AccessDenied, InvalidClientKey
-from ..flow.policies import Proceed
-from ..flow.reply import Flow
 from ..http.peers import is_private_peer, is_proxied
 from ..private import Discreet
 from ..values.headers import Headers
 from ..values.messages import ClientRequest
-from ..values.steps import AsyncPort, Port, ask
+from ..values.steps import AsyncPort, Port, Step, StepResult, ask
 
 __all__ = ["AccessPolicy"]
 
@@ -56,8 +54,10 @@ class AccessPolicy(Discreet, frozen=True):
         """Return the policy for `mode` and client keys by consumer name."""
         return cls(mode, {_digest(key.encode()): name for name, key in client_keys.items()})
 
-    def __call__(self, request: ClientRequest, proceed: Proceed) -> Flow:
-        """Refuse a request that is not admitted; otherwise add the name of its consumer.
+    def admit(
+        self, request: ClientRequest
+    ) -> ClientRequest | Generator[Step, StepResult, ClientRequest]:
+        """Return an admitted request with the name of its consumer, or what asks the application.
 
         Raises:
             InvalidClientKey: the client key is required and missing, or unknown.
@@ -66,12 +66,12 @@ class AccessPolicy(Discreet, frozen=True):
         consumer = self.consumer(request.headers) if self.keys else None
         if consumer is not None:
             attributes = {**request.attributes, "consumer": consumer}
-            return proceed(replace(request, attributes=attributes))
+            return replace(request, attributes=attributes)
         if self.authorize is not None:
-            return self._asked(self.authorize, request, proceed)
+            return self._asked(self.authorize, request)
         if not self._admits(request.peer, request.headers):
             raise self._refusal(request.headers)
-        return proceed(request)
+        return request
 
     def consumer(self, headers: Headers) -> str | None:
         """Return the consumer of the client key in the header fields, or None."""
@@ -96,11 +96,13 @@ class AccessPolicy(Discreet, frozen=True):
             return self.mode == "open"
         return peer is not None and is_private_peer(peer) and not is_proxied(headers)
 
-    def _asked(self, authorize: Port | AsyncPort, request: ClientRequest, proceed: Proceed) -> Flow:
+    def _asked(
+        self, authorize: Port | AsyncPort, request: ClientRequest
+    ) -> Generator[Step, StepResult, ClientRequest]:
         """Admit a client without a valid key if the application does."""
         if (yield from ask(authorize, request.native)) is not True:
             raise self._refusal(request.headers)
-        return (yield from proceed(request))
+        return request
 
     def _refusal(self, headers: Headers) -> InvalidClientKey | AccessDenied:
         has_token = bool(self.keys) and "authorization" in headers
