@@ -37,7 +37,7 @@ class GuardedObserver:
         if self._sole is not None:
             return self._begin(self._sole, request)
         begun = [self._begin(observer, request) for observer in self._observers]
-        observations = [each for each in begun if each is not _NO_OBSERVATION]
+        observations = [each for each in begun if each.__class__ is not Observation]
         if len(observations) == 1:
             return observations[0]
         return _Several(observations) if observations else _NO_OBSERVATION
@@ -48,11 +48,11 @@ class GuardedObserver:
         except Exception:  # an observer must not break the request
             self.log_failure()
             return _NO_OBSERVATION
+        if observation.__class__ is Observation:  # nobody listens
+            return observation
         if observation.handles_failures:
             observation.log_failure = self.log_failure
             return observation
-        if type(observation) is Observation:
-            return _NO_OBSERVATION
         return Guarded(self.log_failure, observation)
 
     def log_failure(self, failure: Exception | None = None) -> None:

@@ -31,7 +31,7 @@ from .spans.server import ServerSpans
 
 __all__ = ["Telemetry"]
 
-_RECHECK_S = 0.05
+_RECHECK_S = 0.25
 
 
 class Telemetry:
@@ -107,8 +107,8 @@ class Telemetry:
     def _finds_sdk(self) -> bool:
         """Return whether a global provider has been set; once set, it stays.
 
-        Without one, this check is the largest cost of a call, so it runs at most every 50 ms, which
-        is short compared with the time that an application takes to set one up.
+        Without one, this check is the largest cost of a call, so it runs at most every 250 ms,
+        which is short compared with the time that an application takes to set one up.
         """
         now = time.monotonic()
         if now >= self._recheck_at:

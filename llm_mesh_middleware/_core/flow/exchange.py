@@ -71,7 +71,7 @@ def exchange(
         request, operation = understand(host, request, observation)
         check_hops(request.headers, settings.mesh_id)
         found = _reply_or_rule(host, operation, request, observation)
-        if isinstance(found, Reply):
+        if not isinstance(found, RouteRule):
             return _at_once(found, observation)
         rule, timeouts, now = found, found.timeouts, clock()
         if rule.gate is not None or rule.policies or rule.mirrors:

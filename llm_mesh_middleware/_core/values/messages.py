@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from types import MappingProxyType
+from typing import final
 
 import msgspec
 
@@ -111,6 +112,7 @@ class WholeResponse(ResponseHead, frozen=True, gc=False):
         return f"WholeResponse({self.status!r}, {self.headers!r}, {len(self.body)} bytes)"
 
 
+@final
 class Failure(msgspec.Struct, frozen=True):
     """A step that failed, or a response that broke off; the error is returned as a value."""
 

@@ -47,7 +47,7 @@ def decode_fields(body: bytes) -> Fields:
         InvalidJSON: the body is not one JSON object in UTF-8.
     """
     try:
-        text = body.decode().removeprefix("\ufeff")
+        text = body if body.isascii() else body.decode().removeprefix("\ufeff")
         fields = _decode_fields(text)
     except UnicodeDecodeError as exc:
         raise InvalidJSON(f"the body is not UTF-8 (byte {exc.start})") from None
@@ -68,8 +68,9 @@ def _check_numbers(fields: Fields) -> None:
             raise InvalidJSON(f"a number has more than {_MAX_DIGITS} digits", param=name[:64])
 
 
-def _decode_leniently(text: str, *, reason: str) -> Fields:
+def _decode_leniently(given: bytes | str, *, reason: str) -> Fields:
     """Decode what msgspec rejects and Python's parser accepts; the provider has the final say."""
+    text = given.decode() if isinstance(given, bytes) else given
     try:
         return {name: msgspec.Raw(value.encode()) for name, value in member_texts(text)}
     except ValueError:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from types import CoroutineType
 from typing import Any
 
 from ..._core.flow.reply import Flow, Reply
@@ -71,10 +72,14 @@ async def adrive(
     try:
         while True:
             step = flow.send(result)
-            if driver.interest is None:
-                result = await _PERFORM[step.__class__](driver, step)
-            else:
+            if driver.interest is not None:
                 result = await driver.perform_apart(step)
+            elif step.__class__ is Ask:
+                result = driver.ask(step)
+                if result.__class__ is CoroutineType:
+                    result = await result
+            else:
+                result = await _PERFORM[step.__class__](driver, step)
     except StopIteration as stop:
         return driver.delivery(stop.value)
     except BaseException as error:
@@ -157,6 +162,14 @@ class AsyncDriver(AsyncConnection):
                 raise
         return b"".join(last)
 
+    def ask(self, step: Ask) -> StepResult:
+        """Return what a port answers, or a coroutine of it: few bodies of requests take one."""
+        try:
+            answer: Any = step.port.aask(step.request, step.until)  # type: ignore[union-attr]
+        except AnswerableError as error:
+            return Refused(error)
+        return answer if answer.__class__ is bytes else _answered(answer)
+
     def delivery(self, reply: Reply) -> AsyncDelivery:
         """Return the reply to deliver; after a whole one no step follows, so the alarm can rest."""
         if reply.body.__class__ is bytes and self._apart is None and self._watched is None:
@@ -200,11 +213,8 @@ class AsyncDriver(AsyncConnection):
                 item = steps.send(None if kind is bytes else await _PERFORM[kind](self, item))
 
     async def _ask(self, step: Ask) -> StepResult:
-        try:
-            answer: Any = step.port.aask(step.request, step.until)  # type: ignore[union-attr]
-            return answer if answer.__class__ is bytes else await answer
-        except AnswerableError as error:
-            return Refused(error)
+        answer = self.ask(step)
+        return await answer if answer.__class__ is CoroutineType else answer
 
     async def _spawn(self, step: Spawn) -> None:
         flow = step.flow
@@ -250,6 +260,13 @@ _PERFORM: dict[type, Callable[[AsyncDriver, Any], Coroutine[Any, Any, StepResult
     Nested: AsyncDriver._beside,
     Watch: AsyncDriver._watch,
 }
+
+
+async def _answered(answer: Awaitable[Any]) -> StepResult:
+    try:
+        return await answer
+    except AnswerableError as error:
+        return Refused(error)
 
 
 async def _run(

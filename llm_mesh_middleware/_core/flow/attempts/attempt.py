@@ -198,7 +198,7 @@ class Attempt(PerCall):
         head = self.upstream.secrets.redact_answer(head)
         self._context.observation.answered(self.number, head)
         try:
-            if isinstance(head, Failure):
+            if type(head) is Failure:
                 raise head.error
             if 300 <= head.status < 400:
                 raise UpstreamProtocolError(
