@@ -7,12 +7,14 @@ its price, raise the limit with the reason; a figure far below asks for a lower 
 from __future__ import annotations
 
 import gc
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from llm_mesh_middleware._core.guarding.patterns import Patterns
+from llm_mesh_middleware._core.values.payload import decode_fields, encode_fields
 from tests.benchmarks.guards import calls_of as calls_in
 from tests.benchmarks.guards import feed_deltas, guard_text, words_of
 from tests.benchmarks.in_memory import (
@@ -30,6 +32,7 @@ from tests.benchmarks.paths import (
     logged,
 )
 from tests.benchmarks.sdks import ours
+from tests.rows import rows
 
 # About 15 % over what CPython 3.11 counts; later releases count less.
 MAX_OTHERS = 5
@@ -76,6 +79,19 @@ def test_a_request_that_is_not_the_meshs_costs_it_a_few_calls() -> None:
 
 def test_a_unary_request_costs_no_more_calls_than_it_did() -> None:
     assert calls_of_unary() <= MAX_UNARY
+
+
+@rows("text", ["All is well. ", "Alles Gute für Sie. ", "一切都好。"])
+def test_a_long_body_is_not_copied_to_be_understood(text: str) -> None:
+    messages = f'[{{"role":"user","content":"{text * 20_000}"}}]'
+    body = f'{{"model":"one","messages":{messages}}}'.encode()
+    tracemalloc.start()
+    fields = decode_fields(body)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert kept < len(body) / 10
+    assert encode_fields(fields) == body
 
 
 def test_a_chunk_costs_no_more_calls_than_it_did() -> None:

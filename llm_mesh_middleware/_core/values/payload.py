@@ -33,6 +33,7 @@ _decode_text = msgspec.json.Decoder(str).decode
 _decode_nothing = msgspec.json.Decoder(msgspec.Raw).decode
 encode_fields = msgspec.json.Encoder().encode
 
+_BOM = b"\xef\xbb\xbf"
 _BOOLEANS = {b"true": True, b"false": False}
 
 # The longest number that CPython reads by default (sys.int_info.default_max_str_digits). A longer
@@ -47,19 +48,25 @@ def decode_fields(body: bytes) -> Fields:
         InvalidJSON: the body is not one JSON object in UTF-8.
     """
     try:
-        text = body if body.isascii() else body.decode().removeprefix("\ufeff")
-        fields = _decode_fields(text)
+        # A text would be another copy of a long body, kept by the members until the call ends.
+        fields = _decode_fields(body if body.isascii() else _utf8(body))
     except UnicodeDecodeError as exc:
         raise InvalidJSON(f"the body is not UTF-8 (byte {exc.start})") from None
     except msgspec.ValidationError:
         raise InvalidJSON("the body is JSON, but not an object") from None
     except msgspec.DecodeError as exc:
-        fields = _decode_leniently(text, reason=str(exc))
+        fields = _decode_leniently(body.decode().removeprefix("\ufeff"), reason=str(exc))
     except RecursionError:
         raise InvalidJSON("the body is not valid JSON: it is nested too deeply") from None
     if len(body) > _MAX_DIGITS:
         _check_numbers(fields)
     return fields
+
+
+def _utf8(body: bytes) -> bytes:
+    """Return a body without a byte order mark; members that are skipped are checked here only."""
+    body.decode()
+    return body.removeprefix(_BOM)
 
 
 def _check_numbers(fields: Fields) -> None:
