@@ -83,6 +83,7 @@ def serve(config: DialectConfig, spec: LLMProviderSpec) -> Serving:
         serving.options,
         rejects_unsupported=config.unsupported_fields == "reject",
         pass_fields=frozenset(config.pass_fields or ()),
+        host=spec.host,
     )
     targets, conversions = translate(
         serving.targets,

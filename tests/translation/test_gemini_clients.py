@@ -9,8 +9,13 @@ from typing import Any
 import pytest
 from google.genai import types
 
+from llm_mesh_middleware._core.conversation.parts import Proof, Reasoning, Text
+from llm_mesh_middleware._core.values.headers import Headers
+from llm_mesh_middleware._core.values.messages import ClientRequest
+from llm_mesh_middleware._core.values.payload import decode_fields
 from tests.translation import gemini_clients
 from tests.translation.chat_shapes import USAGE, call, completion
+from tests.translation.dialect_table import DIALECTS
 from tests.translation.gemini_clients import WORDS, generate
 from tests.translation.worlds import World
 
@@ -234,3 +239,34 @@ def test_every_reason_to_stop_has_its_word(chat: World, reason: str, expected: s
     chat.answers(completion({"role": "assistant", "content": "x"}, reason))
     (candidate,) = generate(chat).candidates or []
     assert candidate.finish_reason == expected
+
+
+def part(text: str, signature: bytes | None = None, *, thought: bool = True) -> types.Part:
+    return types.Part(text=text, thought=thought or None, thought_signature=signature)
+
+
+def test_what_a_stream_has_said_is_one_turn(chat: World) -> None:
+    """The SDK's history has each event as a content of its own."""
+    said = [part("a", thought=False), part("b", thought=False)]
+    contents: list[Any] = [
+        types.UserContent("hi"),
+        *(types.ModelContent([one]) for one in said),
+        types.UserContent("And?"),
+    ]
+    assert sent(chat, contents)["messages"] == [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": "ab"},
+        {"role": "user", "content": "And?"},
+    ]
+
+
+def test_the_pieces_of_a_thought_are_one_thought() -> None:
+    sealed = b64encode(b"llm-mesh.YXNpZw==").decode()  # Anthropic's
+    pieces = [{"text": "h"}, {"text": "m"}, {"text": "", "thoughtSignature": sealed}, {"text": "?"}]
+    said = [{"role": "model", "parts": [one | {"thought": True}]} for one in pieces]
+    body = {"contents": [*said, {"role": "model", "parts": [{"text": "Hi"}]}]}
+    request = ClientRequest(
+        "POST", "/", Headers(()), fields=decode_fields(json.dumps(body).encode())
+    )
+    (turn,) = DIALECTS["gemini"].side.read_request(request).turns
+    assert turn.parts == (Reasoning("hm", Proof("a", "sig")), Reasoning("?"), Text("Hi"))

@@ -27,7 +27,8 @@ class Proof(msgspec.Struct, frozen=True, gc=False):
     """An opaque text by which a provider recognises its own reasoning.
 
     `dialect` is the one letter of the form that can verify it: `a` for Anthropic's signatures, `r`
-    for OpenAI's Responses, `g` for Gemini, `b` for Bedrock.
+    for OpenAI's Responses, `g` for Gemini, `b` for Bedrock; `d` and `e` are members of chat
+    completions, which only the provider that has given them can verify.
     """
 
     dialect: str

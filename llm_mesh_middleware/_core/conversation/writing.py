@@ -37,6 +37,7 @@ class DialectOptions(msgspec.Struct, frozen=True, kw_only=True):
         betas: the names of `anthropic-beta` that are forwarded; None for all.
         version: the version of the API, if the dialect has one.
         own: default members that only one dialect has.
+        host: the provider's host, where only the provider itself recognises what it has given.
     """
 
     rejects_unsupported: bool = False
@@ -50,17 +51,19 @@ class DialectOptions(msgspec.Struct, frozen=True, kw_only=True):
     betas: frozenset[str] | None = None
     version: str = ""
     own: Mapping[str, Any] = _NO_MEMBERS
+    host: str = ""
 
 
 class Stamp(msgspec.Struct, frozen=True):
     """The time and a unique token, for members that a provider's answer lacks.
 
-    `model` is the requested model.
+    `model` is the requested model, `host` the provider's; empty if it may be any provider.
     """
 
     created: int
     token: str
     model: str = ""
+    host: str = ""
 
     def id(self, prefix: str, number: int | None = None) -> str:
         """Return a unique id; `number` distinguishes several ids of one answer."""

@@ -126,7 +126,7 @@ class TranslatingTransformer:
         else:
             self._members = {**upstream.defaults, **self._members}
         created, token = request.mark
-        self._stamp = Stamp(created, token, self.model or "")
+        self._stamp = Stamp(created, token, self.model or "", self._upstream.host)
         self._target = self._provider.target(
             upstream.targets[operation], translation.operation, self.model, streams=streams
         )

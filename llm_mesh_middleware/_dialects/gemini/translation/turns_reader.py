@@ -3,6 +3,9 @@
 Google's calls need no ids: a response belongs to the call with its id, otherwise to the first call
 of its name without a response. A call without an id gets one by its position, which is the same in
 every request of a conversation.
+
+Google's SDK keeps each event of a stream as a content of its own. Neighbours of the model are one
+turn, and the pieces of a thought, the last of which is its signature, are one thought.
 """
 
 from __future__ import annotations
@@ -49,7 +52,7 @@ def read_turns(contents: Iterable[shapes.Content]) -> Iterator[Turn]:
         MalformedRequest: A role is unknown.
         UnsupportedField: No other dialect has this kind of part.
     """
-    calls = _Calls()
+    calls, said = _Calls(), list[Part]()
     for index, content in enumerate(contents):
         where = f"contents[{index}]"
         if content.role not in _ROLES:
@@ -57,9 +60,36 @@ def read_turns(contents: Iterable[shapes.Content]) -> Iterator[Turn]:
         parts: list[Part] = []
         for at, part in enumerate(content.parts or ()):
             parts += _read(part, f"{where}.parts[{at}]", calls)
+        if content.role == "model":
+            said += parts
+            continue
+        if said:
+            yield Turn("assistant", tuple(_with_whole_thoughts(said)))
+            said = []
         results = [part for part in parts if isinstance(part, ToolResult)]
         others = [part for part in parts if not isinstance(part, ToolResult)]
-        yield Turn("assistant" if content.role == "model" else "user", (*results, *others))
+        yield Turn("user", (*results, *others))
+    if said:
+        yield Turn("assistant", tuple(_with_whole_thoughts(said)))
+
+
+def _with_whole_thoughts(parts: Iterable[Part]) -> Iterator[Part]:
+    """Yield the parts; thoughts without a proof are joined with what follows of them."""
+    pieces: list[str] = []
+    for part in parts:
+        if isinstance(part, Reasoning) and not part.is_redacted:
+            if part.proof is None:
+                pieces.append(part.text)
+                continue
+            if pieces and not part.text:
+                part = replace(part, text="".join(pieces))
+                pieces = []
+        if pieces:
+            yield Reasoning("".join(pieces))
+            pieces = []
+        yield part
+    if pieces:
+        yield Reasoning("".join(pieces))
 
 
 class _Calls:

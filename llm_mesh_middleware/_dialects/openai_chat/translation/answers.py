@@ -22,6 +22,7 @@ from ..usage import ChatUsage, Groq
 from .calls import FunctionPiece
 from .media import google_content, image_members, read_images
 from .text_members import TextMembers
+from .vendor_proofs import extra_proof, read_details
 
 __all__ = [
     "AUDIO",
@@ -61,6 +62,7 @@ REASONS: dict[FinishReason, str] = {
 class _Call(msgspec.Struct):
     id: str | None = None
     function: FunctionPiece | None = None
+    extra_content: msgspec.Raw = msgspec.Raw()
 
 
 class _URLCitation(msgspec.Struct):
@@ -169,7 +171,9 @@ def _counted(completion: _Completion, choice: _Choice) -> Usage | None:
 
 
 def _parts(message: _Message, stamp: Stamp) -> Iterator[Part]:
-    if thought := message.thought:
+    if message.reasoning_details:
+        yield from read_details(message.reasoning_details, message.thought, stamp.host)
+    elif thought := message.thought:
         yield Reasoning(thought)
     text = message.text
     if not text and message.audio is not None:
@@ -184,7 +188,8 @@ def _parts(message: _Message, stamp: Stamp) -> Iterator[Part]:
     for number, call in enumerate(message.tool_calls or ()):
         if call.function is not None and call.function.name:
             id = call.id or stamp.id("call_", number)
-            yield ToolCall(id, call.function.name, call.function.text or "{}")
+            proof = extra_proof(call.extra_content, stamp.host)
+            yield ToolCall(id, call.function.name, call.function.text or "{}", proof=proof)
 
 
 def citations_of(annotations: Sequence[Annotation]) -> Iterator[Citation]:

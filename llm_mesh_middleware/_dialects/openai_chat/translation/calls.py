@@ -31,18 +31,20 @@ class CallPiece(msgspec.Struct, gc=False):
     index: int | None = None
     id: str | None = None
     function: FunctionPiece | None = None
+    extra_content: msgspec.Raw = msgspec.Raw()
 
 
 class OpenCall:
     """A call that may grow. Until id and name are known, its arguments are held."""
 
-    __slots__ = ("held", "id", "is_started", "is_whole", "key", "name")
+    __slots__ = ("extra", "held", "id", "is_started", "is_whole", "key", "name")
 
     def __init__(self, key: int) -> None:
         self.key = key
         self.id = self.name = ""
         self.is_started = False
         self.is_whole = False
+        self.extra = msgspec.Raw()
         self.held: list[str] = []
 
 
@@ -66,6 +68,7 @@ class OpenCalls:
             call = OpenCall(len(self.all))
             self.all.append(call)
         call.id, call.name = call.id or part.id, call.name or name
+        call.extra = call.extra or piece.extra_content
         if arguments:
             call.is_whole = arguments.endswith("}")
         self._known.note(call, part, position)

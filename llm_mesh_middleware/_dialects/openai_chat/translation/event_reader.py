@@ -2,6 +2,7 @@
 
 chunk ─► error? ──► Failed, and nothing after it
       ├► reasoning, content, refusal ──► their deltas; an empty one is nothing
+      ├► reasoning_details ──► each ends as the next begins, or something else than reasoning
       ├► annotations with a URL ──► CitationDelta, after the text
       ├► images ──► each is whole; audio ──► its transcript is text, the sound is Lost
       ├► tool_calls[i] ──► ToolStart once id and name are known, then ToolArguments
@@ -41,6 +42,7 @@ from .answers import AUDIO, Annotation, Logprobs, citations_of, finish_of, token
 from .calls import CallPiece, OpenCall, OpenCalls
 from .media import AudioMember, read_images
 from .text_members import TextMembers
+from .vendor_proofs import DetailReader, extra_proof
 
 __all__ = ["event_reader"]
 
@@ -77,6 +79,7 @@ class _ChunkReader:
         self._has_started = False
         self._is_over = False
         self._calls = OpenCalls()
+        self._details = DetailReader(stamp.host)
         self._reason: object = None
         self._tier: str | None = None
 
@@ -116,14 +119,19 @@ class _ChunkReader:
         self._is_over = True
         for call in self._calls.all:
             self._start_call(call, deltas)
+        self._details.end(deltas)
         deltas.append(Finish(reason, None, self._tier))
         deltas.append(End())
 
     def _read_choice(self, choice: _Choice, deltas: list[Delta]) -> None:
         delta = choice.delta
         if delta is not None:
-            if thought := delta.thought:
+            if delta.reasoning_details:
+                self._details.read(delta.reasoning_details, delta.thought, deltas)
+            elif thought := delta.thought:
                 deltas.append(ReasoningDelta(thought))
+            if self._details.open is not None and (delta.has_answer or delta.tool_calls):
+                self._details.end(deltas)
             if choice.logprobs is not None and (tokens := tokens_of(choice.logprobs)):
                 deltas.append(LogprobsDelta(tokens))
             content = delta.content
@@ -159,7 +167,8 @@ class _ChunkReader:
             return
         call.is_started = True
         id = call.id or self._stamp.id("call_", call.key)
-        deltas.append(ToolStart(call.key, id, call.name))
+        proof = extra_proof(call.extra, self._stamp.host) if call.extra else None
+        deltas.append(ToolStart(call.key, id, call.name, proof=proof))
         if call.held:
             deltas.append(ToolArguments(call.key, "".join(call.held)))
 

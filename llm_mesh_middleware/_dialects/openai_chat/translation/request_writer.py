@@ -8,6 +8,7 @@
 | an image in a result | a message of the user after the last result |
 | an image of the assistant | the next message of the user: OpenAI refuses unknown members |
 | reasoning | nothing, or `reasoning_content` if so configured |
+| reasoning, a call with proofs of this provider | the members that it has given (`vendor_proofs`) |
 | instructions after the first turn | a text of the user, unless the provider accepts them |
 | consecutive turns of the user | one message: many models' templates require alternating roles |
 | a custom tool | a function with one text, `input` |
@@ -44,6 +45,7 @@ from ...translation.texts import (
 )
 from ...translation.thinking import effort_of, is_off
 from ...translation.tools import describe, schema_of
+from .vendor_proofs import write_details, write_extra
 
 __all__ = ["write_request"]
 
@@ -97,6 +99,7 @@ class _MessageWriter:
 
     def __init__(self, conversation: Conversation, options: DialectOptions, losses: Losses) -> None:
         self._sends_reasoning = options.sends_reasoning
+        self._host = options.host
         self._has_late_system = options.has_late_system
         self._conversation = conversation
         self._losses = losses
@@ -136,15 +139,24 @@ class _MessageWriter:
 
     def _assistant(self, turn: Turn) -> dict[str, Any]:
         text = text_of(turn.parts)
-        calls = [_call(part) for part in turn.parts if isinstance(part, ToolCall)]
+        calls = [self._call(part) for part in turn.parts if isinstance(part, ToolCall)]
         message: dict[str, Any] = {"role": "assistant", "content": text or (None if calls else "")}
         if calls:
             message["tool_calls"] = calls
-        if self._sends_reasoning:
+        if details := write_details(turn.parts, self._host):
+            message["reasoning_details"] = details
+        elif self._sends_reasoning:
             thoughts = [part.text for part in turn.parts if isinstance(part, Reasoning)]
             if any(thoughts):
                 message["reasoning_content"] = "".join(thoughts)
         return message
+
+    def _call(self, call: ToolCall) -> dict[str, Any]:
+        function = {"name": call.name, "arguments": arguments_of(call) or "{}"}
+        written: dict[str, Any] = {"id": call.id, "type": "function", "function": function}
+        if (extra := write_extra(call.proof, self._host)) is not None:
+            written["extra_content"] = extra
+        return written
 
     def _content(self, parts: Sequence[Part]) -> str | list[dict[str, Any]]:
         if len(parts) == 1 and isinstance(parts[0], Text):
@@ -191,11 +203,6 @@ def _result(result: ToolResult) -> tuple[str, list[Part]]:
             others.append(part)
     text = "\n".join(texts)
     return marked_error(text) if result.is_error else text, others
-
-
-def _call(call: ToolCall) -> dict[str, Any]:
-    function = {"name": call.name, "arguments": arguments_of(call) or "{}"}
-    return {"id": call.id, "type": "function", "function": function}
 
 
 def _tool(tool: Tool) -> dict[str, Any]:

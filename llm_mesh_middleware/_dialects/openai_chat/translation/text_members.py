@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import msgspec
 
 from .media import AudioMember, ImageMember
+from .vendor_proofs import Detail
 
 __all__ = ["Arguments", "TextMembers", "arguments_text"]
 
@@ -33,11 +34,6 @@ class _Part(ImageMember, gc=False):
         return self.type == "thinking"
 
 
-class _Detail(msgspec.Struct, gc=False):
-    text: str | None = None
-    summary: str | None = None
-
-
 class TextMembers(msgspec.Struct, gc=False):
     """The members with text, or with media, that a message or a delta may have."""
 
@@ -45,9 +41,14 @@ class TextMembers(msgspec.Struct, gc=False):
     refusal: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
-    reasoning_details: list[_Detail] | None = None
+    reasoning_details: list[Detail] | None = None
     images: list[ImageMember] | None = None
     audio: AudioMember | None = None
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether there is more than reasoning, apart from calls."""
+        return bool(self.content or self.refusal or self.images or self.audio)
 
     @property
     def image_members(self) -> Sequence[ImageMember]:
@@ -69,7 +70,7 @@ class TextMembers(msgspec.Struct, gc=False):
         """The text of the reasoning."""
         text = self.reasoning_content or self.reasoning or ""
         if not text and self.reasoning_details:
-            text = "".join([d.text or d.summary or "" for d in self.reasoning_details])
+            text = "".join([detail.said for detail in self.reasoning_details])
         if isinstance(self.content, list):
             return _texts([part for part in self.content if part.is_thought]) + text
         return text

@@ -5,6 +5,8 @@ from __future__ import annotations
 from .envelopes import (
     ANTHROPIC,
     BEDROCK,
+    DETAIL,
+    EXTRA,
     GEMINI,
     MARK,
     RESPONSES,
@@ -20,6 +22,8 @@ from .passing import edit_items, is_foreign, without
 __all__ = [
     "ANTHROPIC",
     "BEDROCK",
+    "DETAIL",
+    "EXTRA",
     "GEMINI",
     "MARK",
     "RESPONSES",

@@ -20,6 +20,8 @@ from ...._core.conversation.parts import Image, Part, Proof, Reasoning, ToolCall
 __all__ = [
     "ANTHROPIC",
     "BEDROCK",
+    "DETAIL",
+    "EXTRA",
     "GEMINI",
     "MARK",
     "RESPONSES",
@@ -32,6 +34,8 @@ __all__ = [
 
 # The letters of the dialects whose providers can verify a proof.
 ANTHROPIC, BEDROCK, GEMINI, RESPONSES = "a", "b", "g", "r"
+# Members of chat completions of several vendors: an item of `reasoning_details`, `extra_content`.
+DETAIL, EXTRA = "d", "e"
 
 MARK = "llm-mesh."
 # Stands for a missing proof, if the client's dialect requires one.
@@ -83,7 +87,7 @@ def open_proof(text: str, *, native: str) -> tuple[Proof | None, bool]:
 
 
 def attach_proofs(parts: Sequence[Part]) -> Iterator[Part]:
-    """Attach the proofs of calls and images, which Gemini has on these parts themselves.
+    """Attach the proofs of calls and images, which Google has on these parts themselves.
 
     In other dialects such a proof is reasoning without a text, before the part.
     """
@@ -104,5 +108,5 @@ def attach_proofs(parts: Sequence[Part]) -> Iterator[Part]:
 
 
 def _is_carrier(part: Reasoning) -> bool:
-    """Return whether reasoning is only the proof of another part, as Gemini makes them."""
-    return not part.text and part.proof is not None and part.proof.dialect == GEMINI
+    """Return whether reasoning is only the proof of another part, as Google makes them."""
+    return not part.text and part.proof is not None and part.proof.dialect in (GEMINI, EXTRA)
