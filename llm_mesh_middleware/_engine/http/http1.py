@@ -23,7 +23,6 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from ..._core.private import PerCall
 from ..._core.values.headers import Headers
 from .protocols import MAX_HEAD_BYTES, TOKEN_BYTES, are_names
 
@@ -81,7 +80,7 @@ class NoResponse(NotHTTP):
     """The connection ended before a response began or its head was complete."""
 
 
-class ResponseReader(PerCall):
+class ResponseReader:
     """Reads one response; feed it received bytes, and empty bytes at the end of the connection.
 
     `status` and `headers` are set when `feed_head` returns bytes; `is_clean` is whether the head is
@@ -90,18 +89,25 @@ class ResponseReader(PerCall):
     that.
     """
 
-    status: int = 0
-    headers: Headers = _NO_HEADERS
-    is_clean: bool = False
-    is_over: bool = False
-    keeps: bool = False
-    error: NotHTTP | None = None
-    _held: bytearray | None = None  # an incomplete head or line
-    _spent: int = 0  # bytes of the heads, then of the trailers
-    _left: int = 0  # of the body, or of the current chunk
-    _is_chunked: bool = False
-    _line: _Line = _CHUNK_SIZE  # the next line of a chunked body
-    _trailers: int = 0
+    # Not a `PerCall`: nearly all of them are set for each response.
+    __slots__ = (
+        *("_held", "_is_chunked", "_left", "_line", "_spent", "_trailers"),
+        *("error", "headers", "is_clean", "is_over", "keeps", "status"),
+    )
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.headers = _NO_HEADERS
+        self.is_clean = False
+        self.is_over = False
+        self.keeps = False
+        self.error: NotHTTP | None = None
+        self._held: bytearray | None = None  # an incomplete head or line
+        self._spent = 0  # bytes of the heads, then of the trailers
+        self._left = 0  # of the body, or of the current chunk
+        self._is_chunked = False
+        self._line = _CHUNK_SIZE  # the next line of a chunked body
+        self._trailers = 0
 
     def feed_head(self, data: bytes) -> bytes | None:
         """Feed bytes of the head.
