@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 __all__ = ["begun", "result_of", "within"]
 
 Result = TypeVar("Result")
+_OVER = object()
 
 
 async def within(seconds: float | None, awaitable: Awaitable[Result]) -> Result:
@@ -29,11 +30,8 @@ def begun(seconds: float | None, awaitable: Awaitable[None]) -> Coroutine[Any, A
     What never waits so takes no coroutine more.
     """
     steps = awaitable.__await__()
-    try:
-        awaited = next(steps)
-    except StopIteration:
-        return None
-    return _rest(seconds, steps, awaited)
+    awaited = next(steps, _OVER)  # without an exception, which would take half of the time
+    return None if awaited is _OVER else _rest(seconds, steps, awaited)
 
 
 def result_of(
