@@ -25,8 +25,10 @@ class StaticHeader(Discreet, frozen=True):
     def at_once(self, request: UpstreamRequest) -> UpstreamRequest:
         """Return the request with the key."""
         name, headers = self.name, request.headers
-        if name in dict(headers):
-            headers = tuple([field for field in headers if field[0] != name])
+        for field in headers:
+            if field[0] == name:
+                headers = tuple([field for field in headers if field[0] != name])
+                break
         return replace(request, headers=(*headers, (name, self.value)))
 
     def apply(

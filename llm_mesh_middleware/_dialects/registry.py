@@ -31,6 +31,10 @@ def foreign_api(settings: str) -> ForeignAPI:
     return api
 
 
+# Clients choose the paths, so the cache is limited.
+_MAX_PATHS, _MAX_PATH = 256, 128
+
+
 class OperationFinder:
     """Finds the operation that a path names on one virtual host.
 
@@ -39,15 +43,27 @@ class OperationFinder:
     host speaks it.
     """
 
-    __slots__ = ("_own",)
+    __slots__ = ("_found", "_own")
 
     def __init__(
         self, own: Mapping[str, ServedOperation] | None = None, root: ServedOperation = CHAT
     ) -> None:
         self._own = {**(own or {}), "": root, "/": root}
+        self._found: dict[str, ServedOperation] = {}
 
     def __call__(self, path: str) -> ServedOperation | None:
         """Return the operation behind a client's path, or None."""
+        known = self._found.get(path)
+        if known is not None:
+            return known
+        operation = self._find(path)
+        if operation is not None and len(path) <= _MAX_PATH:
+            if len(self._found) >= _MAX_PATHS:
+                self._found.clear()
+            self._found[path] = operation
+        return operation
+
+    def _find(self, path: str) -> ServedOperation | None:
         if path[-1:] == "/" and path[-2:-1] not in ("", "/") and path not in self._own:
             path = path[:-1]
         for operation in OPERATIONS:

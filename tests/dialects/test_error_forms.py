@@ -100,6 +100,16 @@ def test_the_path_says_which_dialect_a_client_speaks(path: str, name: str | None
     assert (operation and operation.dialect.name) == name
 
 
+def test_few_of_the_paths_that_clients_choose_are_remembered() -> None:
+    find = OperationFinder()
+    for number in range(300):
+        for path in (f"/{number}/v1/chat/completions", f"/{'a' * number}/v1/messages", "/x"):
+            first, second = find(path), find(path)
+            assert first is second
+    assert len(find._found) <= 256
+    assert max(map(len, find._found)) <= 128
+
+
 def test_no_two_dialects_serve_one_path() -> None:
     ends = [operation.client_suffix or operation.suffix for operation in OPERATIONS]
     assert len(ends) == len(set(ends))

@@ -13,7 +13,12 @@ from llm_mesh_middleware._core.dialect import EventKind, FactReader
 from llm_mesh_middleware._core.values.payload import is_json
 from llm_mesh_middleware._core.values.usage import Usage
 from llm_mesh_middleware._dialects import anthropic, openai_chat, openai_responses
-from llm_mesh_middleware._dialects.openai_chat.facts import ChatFacts, read_fields, without_usage
+from llm_mesh_middleware._dialects.openai_chat.facts import (
+    ChatFacts,
+    is_completion,
+    read_fields,
+    without_usage,
+)
 from tests.rows import rows
 
 DIALECTS = {
@@ -182,6 +187,25 @@ def test_what_no_sdk_can_read_is_told_apart(dialect: str, data: bytes) -> None:
 def test_what_an_sdk_can_read_is_read(dialect: str, data: bytes) -> None:
     assert DIALECTS[dialect].facts().read(data) is EventKind.CONTENT
     assert DIALECTS[dialect].read_whole(data) is not None
+
+
+PLAIN = '"choices":[{"index":0,"message":{"content":"x"},"finish_reason":"stop"}]'
+MEMBERS = ['"error":null', '"error":{"message":"m"}', '"error":""', '"type":null', '"type":"error"']
+MEMBERS += ['"choices":null', '"choices":[]', '"choices":7', '"choices":[{}]', '"id":"x"', PLAIN]
+
+
+@rows("body", ["{%s}", '{"id":7,%s}', '{%s,"error":null}', '{"type":null,%s,"usage":"odd"}'])
+def test_a_plain_completion_is_told_without_its_facts(body: str) -> None:
+    assert is_completion((body % PLAIN).encode())
+
+
+@given(st.lists(st.sampled_from(MEMBERS), max_size=3), st.sampled_from(["", "}", "x", "\0"]))
+def test_what_is_told_without_its_facts_is_no_failure_by_them(
+    members: list[str], rest: str
+) -> None:
+    body = f"{{{','.join(members)}}}{rest}".encode()
+    whole = openai_chat.DIALECT.read_whole(body)
+    assert not is_completion(body) or (whole is not None and not whole.is_error)
 
 
 @rows(

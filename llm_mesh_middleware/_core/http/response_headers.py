@@ -122,10 +122,10 @@ def client_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
     found = headers.named(_is_allowed)
     if named:
         found = [field for field in found if field[0] not in named]
-    if not _BY_VALUE.keys().isdisjoint(names):
-        for name, passes in _BY_VALUE.items():
-            if name in names and name not in named:
-                found += [(name, value) for value in headers.get_all(name) if passes(value)]
+    for name in _BY_VALUE:
+        if name in names and name not in named:
+            passes = _BY_VALUE[name]
+            found += [(name, value) for value in headers.get_all(name) if passes(value)]
     media_type = names.get(b"content-type")
     if media_type is not None and b"content-type" not in named:
         is_known = media_type in _MEDIA_TYPES

@@ -68,19 +68,22 @@ StringTest = Exact | Prefix | Regex | Present
 class Condition:
     """One subject of a request (`kind` and, for headers and attributes, `key`) and its test."""
 
-    __slots__ = ("_read", "key", "kind", "test")
+    __slots__ = ("_field", "_read", "key", "kind", "test")
 
     def __init__(self, kind: str, key: str, test: StringTest) -> None:
         self.kind = kind
         self.key = key
         self.test = test
         self._read = SUBJECTS[kind]
+        self._field = key.encode("latin-1") if kind == "header" else None
 
     def __repr__(self) -> str:
         return f"Condition({self.kind!r}, {self.key!r}, {self.test!r})"
 
     def holds(self, request: ClientRequest) -> bool:
         """Return whether the request has the subject and it passes the test."""
+        if self._field is not None and self._field not in request.headers.by_name:
+            return False  # as with most header fields that are asked for
         value = self._read(request, self.key)
         return value is not None and self.test(value)
 

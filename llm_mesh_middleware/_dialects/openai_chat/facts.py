@@ -22,7 +22,15 @@ from ..lenient import LenientDecoder
 from .repetition import Repetition
 from .usage import ChatUsage, Groq
 
-__all__ = ["DONE", "ChatFacts", "ChatFields", "lacks_choices", "read_fields", "without_usage"]
+__all__ = [
+    "DONE",
+    "ChatFacts",
+    "ChatFields",
+    "is_completion",
+    "lacks_choices",
+    "read_fields",
+    "without_usage",
+]
 
 # The data of the event that ends a stream.
 DONE = b"[DONE]"
@@ -115,6 +123,27 @@ class ChatFields(_Facts, gc=False):
 read_fields = LenientDecoder(ChatFields)
 _decode_deltas = msgspec.json.Decoder(list[_Continuation]).decode
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+class _Completion(msgspec.Struct, gc=False):
+    """A completion with one choice and no error, of which nothing else is read."""
+
+    choices: tuple[msgspec.Raw]
+    type: None = None
+    error: None = None
+
+
+_decode_completion = msgspec.json.Decoder(_Completion).decode
+
+
+def is_completion(body: bytes) -> bool:
+    """Return whether a body is a completion as nearly all are; of another, the facts decide."""
+    try:
+        _decode_completion(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
 
 # Members that hold a part of a response in one dialect or another.
 _CARRIERS = frozenset(("delta", "message", "output", "response", "content", "candidates"))

@@ -17,7 +17,7 @@ from .bridge import (
     completion_to_events,
     events_to_completion,
 )
-from .facts import ChatFacts, ChatFields, without_usage
+from .facts import ChatFacts, ChatFields, is_completion, without_usage
 from .facts import read_fields as read_facts
 
 __all__ = ["CompletionTransformer"]
@@ -59,6 +59,9 @@ class CompletionTransformer(SameTransformer):
         """Return whether an error names the member that requests usage."""
         is_refused = self.added_usage and answer.status in _REFUSALS
         return is_refused and any(name in answer.body for name in _ADDED)
+
+    def _is_sound(self, body: bytes) -> bool:
+        return is_completion(body)
 
     def _set_members(self, fields: Fields) -> None:
         """Set the configured form, and request usage in a stream."""

@@ -89,14 +89,8 @@ class ResponseReader:
     that.
     """
 
-    # Not a `PerCall`: nearly all of them are set for each response.
-    __slots__ = (
-        *("_held", "_is_chunked", "_left", "_line", "_spent", "_trailers"),
-        *("error", "headers", "is_clean", "is_over", "keeps", "status"),
-    )
-
     def __init__(self) -> None:
-        self.status = 0
+        self.status = 0  # a struct would take longer: nearly all of them are set again
         self.headers = _NO_HEADERS
         self.is_clean = False
         self.is_over = False
