@@ -20,7 +20,7 @@ class BaseDialect(ABC):
     """A dialect with the usual defaults: the model in the body, JSON errors, unnamed events."""
 
     keepalive = COMMENT
-    forgets_proofs = has_citations = has_lines = False
+    forgets_proofs = has_citations = has_drafts = has_lines = False
 
     @abstractmethod
     def read_whole(self, body: bytes) -> Whole | None:

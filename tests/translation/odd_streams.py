@@ -365,10 +365,20 @@ RESPONSES: dict[str, tuple[list[Any], Read | str]] = {
         [
             *(CREATED, event("output_item.added", item=DRAWN | {"result": None})),
             event("image_generation_call.partial_image", partial_image_b64="AAAA"),
+            event("image_generation_call.partial_image", partial_image_b64=""),
+            event(
+                "image_generation_call.partial_image",
+                partial_image_b64="//77",
+                output_format="webp",
+            ),
             *(event("output_item.done", item=DRAWN), event("output_item.done", item=SEARCH)),
             completed(DRAWN, SEARCH),
         ],
-        Read(usage=(5, 7), images=(GIF,)),
+        Read(
+            usage=(5, 7),
+            images=(GIF,),
+            drafts=("data:image/png;base64,AAAA", "data:image/webp;base64,//77"),
+        ),
     ),
     "an image in the last event, and one that has failed": (
         [CREATED, completed(DRAWN | {"result": None, "status": "failed"}, TEXT, DRAWN)],

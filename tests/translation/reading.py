@@ -25,7 +25,8 @@ _HI: Any = [{"role": "user", "content": "Hi"}]
 class Read:
     """An answer; `calls` are names with arguments, `usage` counts input and output.
 
-    `images` are URLs that hold the image itself, `sources` those of what a text refers to.
+    `images` are URLs that hold the image itself, `drafts` those of images on the way, `sources`
+    those of what a text refers to.
     """
 
     text: str = ""
@@ -35,6 +36,7 @@ class Read:
     usage: tuple[int, int] = (0, 0)
     images: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+    drafts: tuple[str, ...] = ()
 
 
 def _given(http: Any, body: bytes) -> Any:
@@ -147,8 +149,11 @@ def _gemini(body: bytes) -> Read:
     candidates = [one for event in events for one in event.candidates or ()]
     parts = [part for one in candidates for part in (one.content and one.content.parts) or ()]
     calls = [part.function_call for part in parts if part.function_call]
-    blobs = [part.inline_data for part in parts if part.inline_data]
-    images = [f"data:{b.mime_type};base64,{b64encode(b.data or b'').decode()}" for b in blobs]
+    drawn = [(bool(part.thought), part.inline_data) for part in parts if part.inline_data]
+    images = [
+        (is_draft, f"data:{blob.mime_type};base64,{b64encode(blob.data or b'').decode()}")
+        for is_draft, blob in drawn
+    ]
     reason, usage = candidates[-1].finish_reason, events[-1].usage_metadata
     assert reason is not None
     words = {"STOP": "tool_calls" if calls else "stop", "MAX_TOKENS": "length"}
@@ -160,13 +165,14 @@ def _gemini(body: bytes) -> Read:
         tuple((str(call.name), call.args or {}) for call in calls),
         words.get(reason.name, "content_filter"),
         (usage.prompt_token_count or 0, output),
-        tuple(images),
+        tuple(url for is_draft, url in images if not is_draft),
         tuple(
             str(cited.uri)
             for one in candidates
             if one.citation_metadata
             for cited in one.citation_metadata.citations or ()
         ),
+        tuple(url for is_draft, url in images if is_draft),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,10 +20,11 @@ from openai.types.responses import Response
 
 from llm_mesh_httpx import MeshTransport
 from llm_mesh_middleware._core.conversation.writing import Stamp
+from llm_mesh_middleware._dialects.translation.whole import Accumulator
 from llm_mesh_middleware.testing import Answer, Stream
 from tests.clouds.bench import HOST, bench
 from tests.rows import rows
-from tests.translation.dialect_table import CLIENTS, DIALECTS, PROVIDERS
+from tests.translation.dialect_table import CLIENTS, DIALECTS, PROVIDERS, relay
 from tests.translation.fields.of_images import STAND_IN
 from tests.translation.odd_streams import GIF, PNG, content, image, pixels
 from tests.translation.spoken.rows import Part
@@ -193,6 +194,43 @@ def test_a_client_of_messages_is_told_of_an_image_that_it_cannot_get(
         "context",
         "response.image" if streams else lost,
     ]
+
+
+@rows("client", [client for client in CLIENTS if client != "responses"])
+def test_drafts_of_an_image_are_told_or_named(client: str) -> None:
+    drawn = {"type": "response.output_item.done", "item": DRAWN | {"result": DATA}}
+    draft = {"type": "response.image_generation_call.partial_image", "partial_image_b64": "AAAA"}
+    ended = {"type": "response.completed", "response": {"status": "completed"}}
+    given = b"".join(events(draft, draft, drawn, ended))
+    one = relay(client, "responses")
+    passed = one.feed(given) + one.finish()
+    assert passed.count(b"AAAA") == (2 if client == "gemini" else 0)
+    named = ("response.draft",) if client != "gemini" else ()
+    assert one.summary.dropped == named + (("response.image",) if client == "messages" else ())
+    collected = Accumulator()
+    collected.add(DIALECTS["responses"].side.event_reader(STAMP).feed(given))
+    assert collected.answer.lost == ("response.draft",)
+
+
+def test_a_client_of_gemini_sees_an_image_grow_among_the_thoughts() -> None:
+    """As Google's own models show what they have drawn on the way."""
+    draft = {"type": "response.image_generation_call.partial_image", "partial_image_b64": "AAAA"}
+    drawn = {"type": "response.output_item.done", "item": DRAWN | {"result": DATA}}
+    ended = {"type": "response.completed", "response": {"status": "completed"}}
+    with (
+        bench(PROVIDERS["responses"].config) as made,
+        httpx.Client(transport=MeshTransport(made.mesh)) as http,
+    ):
+        options = types.HttpOptions(base_url=f"http://{HOST}", httpx_client=http)
+        chat = genai.Client(api_key="none", http_options=options).chats.create(model="m")
+        made.answer(Stream(events(draft, drawn, ended)))
+        parts = [part for event in chat.send_message_stream("Draw") for part in event.parts or ()]
+        shown = [(part.thought, part.inline_data.data) for part in parts if part.inline_data]
+        assert shown == [(True, b64decode("AAAA")), (None, b64decode(DATA))]
+        made.answer(Answer(body=SAID["responses"]))
+        chat.send_message("Bluer")
+        asked = PROVIDERS["responses"].judge(made.asked)["input"]
+    assert [item.get("result") for item in asked] == [None, DATA, None]
 
 
 @pytest.mark.parametrize("streams", [False, True])

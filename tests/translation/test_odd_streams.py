@@ -32,6 +32,8 @@ def test_an_odd_stream_is_read_as_it_was_meant(client: str, provider: str, name:
     if isinstance(told, Read):
         if client == "messages":  # it has no place for them
             told = replace(told, images=(), sources=())
+        if client != "gemini":  # which alone has a place for them
+            told = replace(told, drafts=())
         assert READERS[client](passed) == told
         return
     with pytest.raises(Exception, match=told):

@@ -3,12 +3,12 @@
 The deltas of one answer, in the order in which readers give them:
 
     Start (Logprobs | Text | Refusal | Reasoning | ReasoningEnd | ToolStart | ToolArguments
-        | ToolEnd | Image | Lost)*
+        | ToolEnd | ImageDraft | Image | Lost)*
     Finish Usage* End
 
-An image is a whole part. Calls may interleave; `key` tells them apart. `Usage` may come at any time
-after `Start`, counts up, and the last one holds. `Failed` may take the place of anything and is the
-last. A stream without `End` or `Failed` was cut off.
+An image is a whole part, and comes again after its drafts. Calls may interleave; `key` tells them
+apart. `Usage` may come at any time after `Start`, counts up, and the last one holds. `Failed` may
+take the place of anything and is the last. A stream without `End` or `Failed` was cut off.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ __all__ = [
     "Failed",
     "Finish",
     "FinishReason",
+    "ImageDraft",
     "LogprobsDelta",
     "Lost",
     "ReasoningDelta",
@@ -151,6 +152,12 @@ class ToolEnd(msgspec.Struct, frozen=True, gc=False):
     key: int
 
 
+class ImageDraft(msgspec.Struct, frozen=True, gc=False):
+    """An image as far as it is made."""
+
+    image: Image
+
+
 class Lost(msgspec.Struct, frozen=True, gc=False):
     """A part that this form does not have; `name` is one of a few, such as `response.audio`."""
 
@@ -186,6 +193,7 @@ Delta = (
     | ToolStart
     | ToolArguments
     | ToolEnd
+    | ImageDraft
     | Image
     | Lost
     | Finish

@@ -59,7 +59,8 @@ class ClientSide(Protocol):
 
     `request_id_field` is the header field in which its SDK looks for the id of a request.
     `forgets_proofs`: its clients may send calls back without their proofs. `has_citations`: its
-    answers have a place for the URLs of sources.
+    answers have a place for the URLs of sources. `has_drafts`: its streams have one for images that
+    are not complete.
     """
 
     @property
@@ -69,6 +70,10 @@ class ClientSide(Protocol):
     @property
     def has_citations(self) -> bool:
         """Whether an answer can have the sources of a text."""
+
+    @property
+    def has_drafts(self) -> bool:
+        """Whether a stream can have drafts of an image; otherwise the writers leave them out."""
 
     @property
     def request_id_field(self) -> bytes:

@@ -17,6 +17,7 @@ from ..._core.conversation.answer import (
     Failed,
     Finish,
     FinishReason,
+    ImageDraft,
     LogprobsDelta,
     Lost,
     ReasoningDelta,
@@ -33,7 +34,7 @@ from ..._core.http.decoding import DecodingError, StreamDecoder
 from ..._core.values.summary import AnswerSummary
 from ...exceptions import AnswerableError, StreamInterrupted, UpstreamProtocolError
 from .events import BrokenStream
-from .whole import Accumulator
+from .whole import LOST_DRAFT, Accumulator
 
 __all__ = ["LOST_CITATIONS", "LOST_IMAGE", "REASONS", "TranslatingRelay"]
 
@@ -211,6 +212,9 @@ class TranslatingRelay:
         elif isinstance(delta, Image):
             if not self._client.has_image(delta):
                 self._lose(LOST_IMAGE)
+        elif isinstance(delta, ImageDraft):
+            if not self._client.has_drafts:
+                self._lose(LOST_DRAFT)
         elif isinstance(delta, CitationDelta) and not self._client.has_citations:
             self._lose(LOST_CITATIONS)
 

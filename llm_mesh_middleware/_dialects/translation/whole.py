@@ -10,6 +10,7 @@ from ..._core.conversation.answer import (
     Delta,
     End,
     Finish,
+    ImageDraft,
     LogprobsDelta,
     Lost,
     ReasoningDelta,
@@ -33,7 +34,10 @@ from ..._core.conversation.parts import (
     ToolCall,
 )
 
-__all__ = ["Accumulator", "deltas_of"]
+__all__ = ["LOST_DRAFT", "Accumulator", "deltas_of"]
+
+# The name of an image that is not complete: a whole answer has the complete one alone.
+LOST_DRAFT = "response.draft"
 
 
 class Accumulator:
@@ -79,6 +83,8 @@ class Accumulator:
                     self._parts.append(_Open("image", whole=delta))
                 case Lost(name):
                     self._lost[name] = None
+                case ImageDraft():
+                    self._lost[LOST_DRAFT] = None
                 case Usage():
                     self._usage = delta.after(self._usage)
                 case _:

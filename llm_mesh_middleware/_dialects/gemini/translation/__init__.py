@@ -24,7 +24,7 @@ class GeminiSides(Gemini):
     """Generated content with both sides of a translation."""
 
     request_id_field = b"x-request-id"
-    has_citations = True
+    has_citations = has_drafts = True
 
     read_request = staticmethod(read_request)
     read_answer = staticmethod(read_answer)

@@ -22,6 +22,7 @@ from ...._core.conversation.answer import (
     Failed,
     Finish,
     FinishReason,
+    ImageDraft,
     LogprobsDelta,
     ReasoningDelta,
     ReasoningEnd,
@@ -99,6 +100,8 @@ class ContentEventWriter:
                     self._end_call(key, "stop", out)
             case Image():
                 out.append(self._event([write_image(delta) | write_signature(delta.proof)]))
+            case ImageDraft(image):
+                out.append(self._event([write_image(image) | {"thought": True}]))
             case LogprobsDelta(tokens):
                 self._logprobs += tokens
             case CitationDelta(citation):

@@ -5,6 +5,7 @@ output_item.added of a call ──► ToolStart; its output index is the call's 
 ... .delta ──► the delta of text, refusal, reasoning, arguments
 ... .done, output_item.done of a message ──► the whole text, if there was no delta before
 output_item.done of reasoning ──► ReasoningEnd; of a call ──► ToolEnd; of an image ──► Image
+partial_image ──► ImageDraft
 output_item.done of a tool that ran at the provider ──► Lost
 response.completed, response.incomplete ──► its output, if nothing came before; Usage, Finish, End
 response.failed, error ──► Failed
@@ -20,6 +21,7 @@ from ...._core.conversation.answer import (
     End,
     Failed,
     Finish,
+    ImageDraft,
     LogprobsDelta,
     Lost,
     ReasoningDelta,
@@ -45,7 +47,7 @@ from .answers import (
     citation_of,
     finish_of,
 )
-from .hosted_items import lost_name
+from .hosted_items import lost_name, made_image
 
 __all__ = ["event_reader"]
 
@@ -67,6 +69,8 @@ class _Event(msgspec.Struct, gc=False):
     input: str | None = None
     item: ItemMember | None = None
     annotation: URLCitation | None = None
+    partial_image_b64: str | None = None
+    output_format: str | None = None
     response: ResponseMember | None = None
 
 
@@ -166,6 +170,9 @@ class ResponseEventReader:
                     self._start_call(event.output_index, event.item, deltas)
             case "response.reasoning_summary_part.added" if event.summary_index:
                 deltas.append(ReasoningDelta("\n\n"))
+            case "response.image_generation_call.partial_image":
+                if image := made_image(event.partial_image_b64 or "", event.output_format):
+                    deltas.append(ImageDraft(image))
             case "response.output_text.annotation.added" if event.annotation is not None:
                 if event.annotation.url:
                     deltas.append(CitationDelta(citation_of(event.annotation)))
