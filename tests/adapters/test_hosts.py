@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -193,6 +194,35 @@ def test_the_host_and_the_target_may_be_spelled_differently(
 
     assert connect(mesh_on(server)).ask(data).status == 200
     assert len(providers.requests) == 1
+
+
+ADDRESSED = f"""\
+apiVersion: istio.alibabacloud.com/v1
+kind: LLMRoute
+metadata: {{name: addressed}}
+spec:
+  host: 2001:db8::1
+  rules: [{{backendRefs: [{{providerHost: {DASHSCOPE}}}]}}]
+"""
+
+
+def test_an_ipv6_address_is_compared_not_its_spelling(
+    mesh_on: MeshOn,
+    connect: Connect,
+    providers: Providers,
+    patient: tuple[str, ...],
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "addressed.yaml").write_text(ADDRESSED, "utf-8")
+    client = connect(mesh_on("serve", config=(*patient, str(tmp_path))))
+    spelt, written = "[2001:0DB8:0:0:0:0:0:1]", "[2001:db8::1]"
+    for host, target in (
+        (spelt, "/v1/chat/completions"),
+        (f"{written}:80", f"http://{spelt}/v1/chat/completions"),
+    ):
+        assert client.ask(request_bytes(host, target=target)).status == 200
+    assert client.ask(request_bytes("[2001:db8::2]")).body == OWN_ANSWER
+    assert len(providers.dashscope.requests) == 2
 
 
 def test_an_absolute_target_on_a_foreign_host_is_never_fetched(

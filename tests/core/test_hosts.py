@@ -98,6 +98,43 @@ def test_an_address_may_be_a_host(written: str, asked: bytes) -> None:
     assert table(provider(written)).find(asked) is not None
 
 
+LOOPBACK = ("::1", "[::1]", "0:0:0:0:0:0:0:1", "[0000::0001]", "::0.0.0.1")
+ADDRESSES = [
+    (b"[::1]", True),
+    (b"[0:0:0:0:0:0:0:1]:8080", True),
+    (b"[0000:0000:0000:0000:0000:0000:0000:0001].", False),
+    (b"[::0001]", True),
+    (b"[::0.0.0.1]", True),
+    (b" [0::1]:80\t", True),
+    (b"[::2]", False),
+    (b"[1::]", False),
+    (b"[::1%25lo]", False),
+    (b"[:::1]", False),
+    (b"[0:1]", False),
+    (b"[::10000]", False),
+    (b"[]", False),
+    (b"::1", False),
+    (b"0:0:0:0:0:0:0:1", False),
+]
+
+
+@rows(("asked", "is_ours"), ADDRESSES)
+@rows("written", LOOPBACK)
+def test_an_ipv6_address_is_one_host_however_it_is_spelt(
+    written: str, asked: bytes, is_ours: bool
+) -> None:
+    routes = table(provider(written))
+    for _ in range(2):  # the second answer comes from the cache
+        assert (routes.find(asked) is not None) == is_ours
+
+
+def test_the_longest_ipv6_address_is_recognised() -> None:
+    routes = table(provider("2001:db8:0:0:1::1"))
+    (host,) = routes.hosts
+    assert host.name == "2001:db8::1:0:0:1"  # RFC 5952 4.2.3: the first of two runs is shortened
+    assert routes.find(b"[2001:0DB8:0000:0000:0001:0000:0000:0001]:65535") is host
+
+
 def hosts(*names: str, namespace: str = "default") -> RoutingTable:
     routes = [
         route(RULES, name, name=f"route-{index}", namespace=namespace)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
+from ipaddress import AddressValueError, IPv6Address, ip_address
 
 __all__ = ["names_this_machine", "normalise_host"]
 
@@ -12,11 +12,19 @@ _HOST = re.compile(rb"(?:\[([0-9a-f:.]+)\]|([a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?)
 
 
 def normalise_host(value: bytes) -> str | None:
-    """Return the host in lower case without port and trailing dot, or None if invalid."""
+    """Return the host in lower case without port and trailing dot, or None if invalid.
+
+    An IPv6 address has one of many spellings; the result is that of RFC 5952, as in manifests.
+    """
     match = _HOST.fullmatch(value.strip().lower())
     if match is None:
         return None
-    return (match[1] or match[2]).decode("ascii")
+    if match[1] is None:
+        return match[2].decode("ascii")
+    try:
+        return str(IPv6Address(match[1].decode("ascii")))
+    except AddressValueError:
+        return None
 
 
 def names_this_machine(host: str) -> bool:
