@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import pytest
@@ -82,14 +83,14 @@ def test_what_has_no_direction_is_like_nothing(vector: tuple[float, float]) -> N
 
 
 def test_the_oldest_of_a_full_partition_is_overwritten() -> None:
-    vectors = Vectors()
-    for number in range(1003):
-        vectors.remember(Remember("p", (1.0, float(number)), str(number), 60))
+    vectors, itself = Vectors(), 0.9999995
+    around = [(math.cos(turn), math.sin(turn)) for turn in (0.0015 * at for at in range(1003))]
+    for number, vector in enumerate(around):
+        vectors.remember(Remember("p", vector, str(number), 60))
 
     assert vectors.count == 1000
-    assert keys(vectors, (1.0, 2.0), 0.99999) == []
-    assert keys(vectors, (1.0, 3.0), 0.99999) == ["3"]
-    assert keys(vectors, (1.0, 1002.0), 0.99999)[0] in {"1000", "1001", "1002"}
+    assert [keys(vectors, vector, itself) for vector in around[:4]] == [[], [], [], ["3"]]
+    assert keys(vectors, around[1002], itself) == ["1002"]
 
 
 def test_the_partition_that_was_used_the_least_recently_goes_first() -> None:

@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Mapping
 
-from opentelemetry._logs import Logger, LogRecord, SeverityNumber
+from opentelemetry._logs import Logger, LogRecord, NoOpLogger, SeverityNumber
 from opentelemetry.context import Context
 
 from ...exceptions import AnswerableError
@@ -86,6 +86,12 @@ class Events:
 
 
 def is_enabled(logger: Logger) -> bool:
-    """Return whether events of `logger` are exported; True where the API is too old to know."""
+    """Return whether events of `logger` are exported.
+
+    Before 1.45 the API could not tell: there they are, unless no SDK has been set up.
+    """
     enabled = getattr(logger, "enabled", None)
-    return True if enabled is None else bool(enabled(severity_number=SeverityNumber.INFO))
+    if enabled is None:
+        # The proxy of the API calls one that does nothing until there is an SDK.
+        return not isinstance(getattr(logger, "_logger", logger), NoOpLogger)
+    return bool(enabled(severity_number=SeverityNumber.INFO))
