@@ -109,6 +109,34 @@ def test_a_request_may_come_in_pieces_of_any_size(client: Client, size: int) -> 
     assert client.read().status == 200
 
 
+CHUNKED = (
+    b"POST /v1/chat/completions HTTP/1.1\r\nHost: %b\r\nTransfer-Encoding: chunked\r\n"
+    b"Content-Type: application/json\r\n\r\n%x\r\n%b\r\n0\r\nX-Trailer: a\r\nHost: b\r\n\r\n"
+) % (DASHSCOPE.encode(), len(CHAT), CHAT)
+
+
+@pytest.mark.parametrize("size", [1, 50, 10_000])
+def test_trailers_are_no_fields_of_their_request_nor_of_the_next(
+    client: Client, providers: Providers, size: int
+) -> None:
+    data = CHUNKED + request_bytes(DASHSCOPE) + CHUNKED
+    for start in range(0, len(data), size):
+        client.send(data[start : start + size])
+    assert [client.read().status for _ in range(3)] == [200] * 3
+    for request in providers.dashscope.requests:
+        assert "x-trailer" not in {name.lower() for name, _ in request.headers}
+        assert request.json()["messages"]
+
+
+def test_a_body_that_breaks_off_where_its_head_came_is_not_sent(
+    client: Client, providers: Providers
+) -> None:
+    client.send(CHUNKED.replace(b"\r\n0\r\n", b"\r\nx\r\n"))
+    assert client.read().status == 400
+    assert client.is_closed()
+    assert not providers.requests
+
+
 H2C = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQBAAAA")
 
 

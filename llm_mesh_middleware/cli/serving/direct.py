@@ -20,24 +20,29 @@ from ...asgi import ASGIApp, LLMMeshMiddleware, Receive, Scope, Send
 from ...asgi._responder import ReplyClient, Responder
 from ...inbound import Addressed, ClientRequest, Headers
 
-__all__ = ["Direct", "RequestHead", "Sidecar"]
+__all__ = ["Arrival", "Direct", "RequestHead", "Sidecar"]
 
 # A number is found in bytes at a quarter of the price of other bytes.
-_PERCENT, _HASH = b"%#"
+_SLASH, _PERCENT, _HASH = b"/%#"
 
-_OF_PAGES = frozenset((b"origin", b"sec-fetch-site"))
+
+class Arrival(msgspec.Struct, frozen=True):
+    """How the requests of a connection have come; `port` is the local one."""
+
+    scheme: str
+    peer: str | None
+    port: int | None
 
 
 class RequestHead(msgspec.Struct, frozen=True):
-    """A request's head as the server parsed it; `port` is the local port it arrived at."""
+    """A request's head as the server parsed it."""
 
     method: str
     target: bytes
     headers: Headers
     http_version: str
-    scheme: str
-    peer: str | None
-    port: int | None
+    keeps_alive: bool
+    arrival: Arrival
 
 
 class Direct:
@@ -59,19 +64,18 @@ class Direct:
         """How long a body may take to arrive."""
         return self._inbound.mesh.settings.request_timeout
 
-    def address(self, head: RequestHead) -> tuple[Addressed, ClientRequest] | None:
+    def address(self, head: RequestHead, body: bytes) -> tuple[Addressed, ClientRequest] | None:
         """Return a request and what it addresses, or None if it is for the application."""
-        target, headers = head.target, head.headers
+        target, headers, arrival = head.target, head.headers, head.arrival
+        names = headers.by_name
         if self._inbound.has_callables:
             return None
-        if target[:1] != b"/" or _PERCENT in target or _HASH in target:
+        if target[0] != _SLASH or _PERCENT in target or _HASH in target:
+            return None
+        if b"origin" in names or b"sec-fetch-site" in names or head.method == "CONNECT":
             return None
         name = headers.one(b"host")
-        if name is None or not _OF_PAGES.isdisjoint(headers.by_name):
-            return None
-        if head.method == "CONNECT":
-            return None
-        if head.port is not None and head.port == self._view_port:
+        if name is None or (self._view_port is not None and arrival.port == self._view_port):
             return None
         mesh = self._inbound.mesh
         path, _, query = target.decode("latin-1").partition("?")
@@ -89,10 +93,11 @@ class Direct:
             head.method,
             path,
             headers,
+            body,
             host=host.name,
-            peer=head.peer,
+            peer=arrival.peer,
             http_version=head.http_version,
-            scheme=head.scheme,
+            scheme=arrival.scheme,
             is_inbound=True,
             query=query,
         )

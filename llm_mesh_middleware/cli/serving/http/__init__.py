@@ -8,6 +8,7 @@ reply_writer  the bytes of a reply
 dates         the fields of every reply
 countdown     one timer for the limits of a connection
 refusals      replies to requests that cannot be read
+upgrades      requests for another protocol, read as requests of this one
 """
 
 from __future__ import annotations

@@ -100,7 +100,7 @@ def scope_of(head: RequestHead, connection: dict[str, Any]) -> Scope:
         "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": head.http_version,
         "method": head.method,
-        "scheme": head.scheme,
+        "scheme": head.arrival.scheme,
         "path": path,
         "raw_path": raw_path,
         "query_string": query,

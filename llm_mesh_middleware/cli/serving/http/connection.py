@@ -22,7 +22,7 @@ import contextlib
 import logging
 import socket
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, MutableSequence
 from typing import Any
 
 import httptools
@@ -31,14 +31,15 @@ from uvicorn.server import ServerState
 
 from ...._mesh.seldom import Seldom
 from ....inbound import Headers
-from ..direct import Direct, RequestHead
+from ..direct import Arrival, Direct, RequestHead
 from .app_call import AppCall, scope_of
 from .countdown import Countdown
 from .dates import DATES
-from .incoming import IncomingBody
+from .incoming import ARRIVED, IncomingBody, joined
 from .mesh_call import MeshCall
 from .refusals import BUSY, FAILED, INVALID, TOO_LARGE, TOO_SLOW
 from .reply_writer import ReplyWriter
+from .upgrades import without_upgrade
 
 __all__ = ["SidecarProtocol"]
 
@@ -46,8 +47,8 @@ logger = logging.getLogger("llm_mesh_middleware")
 
 # Requests that wait on one connection for the reply to the first.
 _MAX_PIPELINED = 16
-_CONNECTION = b"connection"
-_OF_UPGRADES = frozenset((_CONNECTION, b"upgrade", b"http2-settings"))
+# Trailers, which nobody reads.
+_DROPPED: deque[tuple[bytes, bytes]] = deque(maxlen=0)
 # A close with unread bytes resets the connection, and the client would not see why.
 _LINGER_S = 1.0
 
@@ -63,15 +64,6 @@ class SidecarProtocol(asyncio.Protocol):
     head_timeout_s = 10.0
 
     _transport: asyncio.Transport
-    _in_head = True
-    _head_bytes = 0
-    _is_refused = False
-    _is_idle = False
-    _is_timed = False
-    _is_read_paused = False
-    _writable: asyncio.Event | None = None
-    _current: MeshCall | AppCall | None = None
-    _body: IncomingBody | None = None
     _warnings = Seldom()
 
     def __init__(
@@ -93,7 +85,17 @@ class SidecarProtocol(asyncio.Protocol):
         self._app_state = app_state
         self._loop = _loop or asyncio.get_running_loop()
         self._countdown = Countdown(self._loop, self._give_up)
+        self._in_head = True
+        self._head_bytes = 0
+        self._target = b""
+        self._fields: MutableSequence[tuple[bytes, bytes]] = []
+        self._head: RequestHead | None = None  # whole, but its call has not begun
+        self._pieces: list[bytes] = []  # of its body
+        self._body: IncomingBody | None = None  # of the last call that has begun
+        self._current: MeshCall | AppCall | None = None
         self._waiting: deque[MeshCall | AppCall] = deque()
+        self._writable: asyncio.Event | None = None
+        self._is_refused = self._is_idle = self._is_timed = self._is_read_paused = False
         self._parser = self._new_parser()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -119,9 +121,11 @@ class SidecarProtocol(asyncio.Protocol):
         peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
         self._client = (str(peer[0]), int(peer[1])) if isinstance(peer, tuple) else None
         self._own = (str(own[0]), int(own[1])) if isinstance(own, tuple) else None
-        self._peer = None if self._client is None else self._client[0]
-        self._port = None if self._own is None else self._own[1]
-        self._scheme = "https" if transport.get_extra_info("sslcontext") else "http"
+        self._arrival = Arrival(
+            "https" if transport.get_extra_info("sslcontext") else "http",
+            None if self._client is None else self._client[0],
+            None if self._own is None else self._own[1],
+        )
         self._time_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -166,11 +170,14 @@ class SidecarProtocol(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._go_on(data[upgrade.args[0] :])
+            self._read_without_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError:
             if not self._is_refused:  # else `_TooManyRequests` was raised here
                 self._transport.write(INVALID)
                 self._transport.close()
+        else:
+            if self._head is not None:
+                self._begin(self._head, is_whole=False)
 
     def _new_parser(self) -> Any:
         parser = httptools.HttpRequestParser(self)
@@ -178,30 +185,14 @@ class SidecarProtocol(asyncio.Protocol):
         parser.set_dangerous_leniencies(lenient_data_after_close=True)
         return parser
 
-    def _go_on(self, rest: bytes) -> None:
-        """Read a request for an upgrade again, as one without it (RFC 9110 7.8).
-
-        The parser would treat its body as the other protocol. Java's client asks for HTTP/2 like
-        this in its first request, also in one with a body.
-        """
+    def _read_without_upgrade(self, rest: bytes) -> None:
         method, version = self._parser.get_method(), self._parser.get_http_version()
         if method == b"CONNECT":
             return
+        head = without_upgrade(method, self._target, version, self._fields)
         self._parser = self._new_parser()
-        kept = [field for field in self._fields if field[0] not in _OF_UPGRADES]
-        closes = any(
-            b"close" in value.lower() for name, value in self._fields if name == _CONNECTION
-        )
-        if closes:
-            kept.append((_CONNECTION, b"close"))
-        lines = [b"%b %b HTTP/%b\r\n" % (method, self._target, version.encode())]
-        lines += [b"%b: %b\r\n" % field for field in kept]
-        self._parse(b"".join((*lines, b"\r\n", rest)))
-
-    def on_message_begin(self) -> None:
-        """Begin a head."""
-        self._target = b""
-        self._fields: list[tuple[bytes, bytes]] = []
+        self._target, self._fields = b"", []
+        self._parse(head + rest)
 
     def on_url(self, url: bytes) -> None:
         """Take a piece of the target."""
@@ -212,8 +203,10 @@ class SidecarProtocol(asyncio.Protocol):
         self._fields.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        """Start the call, or let it wait for those before it."""
-        if self._is_upgrade():
+        """Take the end of a head."""
+        parser = self._parser
+        method = parser.get_method()
+        if parser.should_upgrade() and method != b"CONNECT":  # it is read again, without it
             return
         self._in_head = False
         if self._is_timed:
@@ -223,55 +216,61 @@ class SidecarProtocol(asyncio.Protocol):
             self._is_refused = True
             self._transport.close()
             raise _TooManyRequests
-        call = self._call()
-        self._body = call.body
+        self._head = RequestHead(
+            method.decode("ascii"),
+            self._target,
+            Headers(self._fields),
+            parser.get_http_version(),
+            parser.should_keep_alive(),
+            self._arrival,
+        )
+        self._target, self._fields = b"", _DROPPED  # trailers come after the body
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of a body; nobody reads it once the reply is over."""
+        if self._head is not None:
+            self._pieces.append(body)
+        elif self._body is not None:
+            self._body.feed(body)
+
+    def on_message_complete(self) -> None:
+        """Expect the next head; nearly always the call of this one begins here."""
+        if self._in_head:  # a request for an upgrade, which is read again
+            return
+        if self._head is not None:
+            self._begin(self._head, is_whole=True)
+        elif self._body is not None:
+            self._body.finish()
+            self._body = None
+        self._in_head = True
+        self._head_bytes = 0
+        self._fields = []
+
+    def _begin(self, head: RequestHead, *, is_whole: bool) -> None:
+        """Start the call of a request, or let it wait for those before it."""
+        pieces, self._pieces, self._head = self._pieces, [], None
+        is_old = head.http_version == "1.0"
+        writer = ReplyWriter(self, head.method != "HEAD", is_old, head.keeps_alive and not is_old)
+        direct = self._direct
+        found = (
+            None if direct is None else direct.address(head, joined(pieces) if is_whole else b"")
+        )
+        call: MeshCall | AppCall
+        if direct is not None and found is not None:
+            body = ARRIVED if is_whole else IncomingBody.of(self, head.headers, pieces)
+            call = MeshCall(direct, *found, body, writer, self, self._loop)
+        else:
+            body = IncomingBody.of(self, head.headers, pieces, is_complete=is_whole)
+            call = AppCall(self._app, scope_of(head, self._of_scopes()), body, writer, self)
+        self._body = None if is_whole else body
         if self._current is None:
             self._start(call)
         else:
             self.pause_reading()
             self._waiting.append(call)
 
-    def on_body(self, body: bytes) -> None:
-        """Take a piece of a body; nobody reads it once the reply is over."""
-        if self._body is not None:
-            self._body.feed(body)
-
-    def on_message_complete(self) -> None:
-        """Expect the next head."""
-        if self._in_head:  # a request for an upgrade, which is read again
-            return
-        if self._body is not None:
-            self._body.finish()
-            self._body = None
-        self._in_head = True
-        self._head_bytes = 0
-
-    def _is_upgrade(self) -> bool:
-        """Return whether the request asks for an upgrade, so that it is read again without it."""
-        return bool(self._parser.should_upgrade()) and self._parser.get_method() != b"CONNECT"
-
-    def _call(self) -> MeshCall | AppCall:
-        parser = self._parser
-        version, method = parser.get_http_version(), parser.get_method()
-        headers = Headers(self._fields)
-        head = RequestHead(
-            method.decode("ascii"),
-            self._target,
-            headers,
-            version,
-            self._scheme,
-            self._peer,
-            self._port,
-        )
-        body = IncomingBody(self, b"expect" in headers.by_name and _expects_continue(headers))
-        is_old = version == "1.0"
-        keeps_alive = not is_old and parser.should_keep_alive()
-        writer = ReplyWriter(self, method != b"HEAD", is_old, keeps_alive)
-        found = None if self._direct is None else self._direct.address(head)
-        if self._direct is not None and found is not None:
-            return MeshCall(self._direct, *found, body, writer, self, self._loop)
-        about = {"client": self._client, "server": self._own, "state": self._app_state.copy()}
-        return AppCall(self._app, scope_of(head, about), body, writer, self)
+    def _of_scopes(self) -> dict[str, Any]:
+        return {"client": self._client, "server": self._own, "state": self._app_state.copy()}
 
     def _start(self, call: MeshCall | AppCall) -> None:
         self._current = call
@@ -389,7 +388,3 @@ class SidecarProtocol(asyncio.Protocol):
         if transport.can_write_eof():
             transport.write_eof()
         self._loop.call_later(_LINGER_S, transport.close)
-
-
-def _expects_continue(headers: Headers) -> bool:
-    return any(value.lower() == b"100-continue" for value in headers.get_all(b"expect"))

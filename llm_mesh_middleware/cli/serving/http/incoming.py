@@ -6,9 +6,9 @@ import asyncio
 from typing import Protocol
 
 from ...._core.private import PerCall
-from ....inbound import too_large
+from ....inbound import Headers, too_large
 
-__all__ = ["IncomingBody", "Source"]
+__all__ = ["ARRIVED", "IncomingBody", "Source", "joined"]
 
 # The most bytes that are buffered before a reader asks for them.
 _UNASKED_BYTES = 64 * 1024
@@ -38,8 +38,19 @@ class IncomingBody(PerCall):
     _expects_continue: bool
     _pieces: list[bytes] = []
     size: int = 0
-    _waiter: asyncio.Future[None] | None = None
     is_complete: bool = False
+    _waiter: asyncio.Future[None] | None = None
+
+    @classmethod
+    def of(
+        cls, source: Source, headers: Headers, pieces: list[bytes], *, is_complete: bool = False
+    ) -> IncomingBody:
+        """Return the body of a request with `headers`, of which `pieces` have arrived."""
+        size = sum(map(len, pieces))
+        if size > _UNASKED_BYTES and not is_complete:
+            source.pause_reading()
+        expects = any(value.lower() == b"100-continue" for value in headers.get_all(b"expect"))
+        return cls(source, expects, pieces, size, is_complete)
 
     def feed(self, data: bytes) -> None:
         """Take a piece from the parser."""
@@ -96,9 +107,18 @@ class IncomingBody(PerCall):
     def take(self) -> bytes:
         """Return the bytes that have arrived, and forget them."""
         pieces, self._pieces, self.size = self._pieces, [], 0
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return joined(pieces)
 
     def drop(self) -> None:
         """Forget the bytes that have arrived: the reply was sent, and nobody will read them."""
         self._pieces, self.size, self._expects_continue = [], 0, False
         self._source.resume_reading()
+
+
+ARRIVED = IncomingBody(None, False, is_complete=True)  # type: ignore[arg-type]  # asks it nothing
+"""The body of a request that has been given it."""
+
+
+def joined(pieces: list[bytes]) -> bytes:
+    """Return the pieces in one, without a copy if there is only one."""
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)

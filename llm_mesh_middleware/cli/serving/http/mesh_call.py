@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any
 
-from msgspec.structs import replace
-
 from ...._core.private import PerCall
 from ...._engine.tasks.interrupt import Interrupt
 from ...._engine.tasks.prompt import within
@@ -15,7 +13,7 @@ from ....asgi.body import GONE, too_late
 from ....exceptions import ClientDisconnected
 from ....inbound import Addressed, ClientRequest, Reply
 from ..direct import Direct
-from .incoming import IncomingBody
+from .incoming import ARRIVED, IncomingBody
 from .reply_writer import ReplyWriter, Sink
 
 __all__ = ["MeshCall"]
@@ -38,12 +36,9 @@ class MeshCall(PerCall):
     _interrupt: Interrupt | None = None
 
     def run(self) -> Awaitable[None]:
-        """Serve the request; nearly always its body is there when its turn comes."""
-        request, body = self._request, self.body
-        has_body = body.is_complete
-        if has_body:
-            request = replace(request, body=body.take())
-        return self._direct.respond(self._addressed, request, self, has_body=has_body)
+        """Serve the request, which nearly always has its body."""
+        has_body = self.body is ARRIVED
+        return self._direct.respond(self._addressed, self._request, self, has_body=has_body)
 
     def gone(self) -> None:
         """Note that the client has left."""

@@ -86,21 +86,21 @@ class ReplyWriter(PerCall):
 
     def _head(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
         lines = [*map(b": ".join, headers)]
-        given = dict(headers)
-        if b"connection" in given:
-            closes = (b"connection", b"close") in headers
-            self.keeps_alive = self.keeps_alive and not closes
-        elif not self.keeps_alive:
-            lines.append(b"connection: close")
-        if status in _BODILESS:
-            self._has_body = False
-        if self._has_body and b"content-length" not in given:
-            self._is_chunked = not self._is_old
-            self.keeps_alive = self.keeps_alive and not self._is_old
-            if self._is_chunked:
-                lines.append(b"transfer-encoding: chunked")
-        self.has_started = True
         if has_breaks(lines):
             raise ValueError("a header field of a reply has a line break or a NUL")
         lines.append(b"\r\n")
-        return _LINES[status] + self._sink.dated() + b"\r\n".join(lines)
+        fields = b"\r\n".join(lines)
+        framing = b""
+        # Nearly always neither: to search the text takes less than to make a dict of the fields.
+        if fields.find(b"connection: ") >= 0 and b"connection" in (given := dict(headers)):
+            self.keeps_alive = self.keeps_alive and given[b"connection"] != b"close"
+        elif not self.keeps_alive:
+            framing = b"connection: close\r\n"
+        if status in _BODILESS:
+            self._has_body = False
+        if self._has_body and fields.find(b"content-length: ") < 0:
+            self.keeps_alive = self.keeps_alive and not self._is_old
+            self._is_chunked = not self._is_old
+            framing += b"transfer-encoding: chunked\r\n" if self._is_chunked else b""
+        self.has_started = True
+        return b"".join((_LINES[status], self._sink.dated(), framing, fields))
