@@ -22,7 +22,6 @@ from .mirrors import record_outcome
 from .progress import CallProgress
 from .records.access_log import log_call
 from .records.access_record import access_record
-from .records.direct import direct_handler
 from .sinks import Sinks
 from .spans.propagation import sent_span
 
@@ -38,9 +37,6 @@ class LoggedCall(Observation):
         self._sinks = sinks
         self._progress = CallProgress(request, time.perf_counter())
         self._made: dict[int, UpstreamRequest] = {}
-        self._handler = direct_handler()  # the log is where it was when the call began
-        if self._handler is not None:
-            self.detail = "usage"
 
     def understood(self, request: ClientRequest) -> None:
         self._progress.request = request
@@ -86,9 +82,6 @@ class LoggedCall(Observation):
         progress = self._progress
         ending = Ending.of(time.perf_counter(), status, error, usage)
         try:
-            if self._handler is not None:
-                self._handler.write_call(progress, ending)
-                return
             log_call(access_record(progress, ending, self._span()))
         except Exception:
             self.log_failure()

@@ -16,12 +16,14 @@ from .._core.flow.observer import Observation
 from .._core.provider.health import ProviderStatus
 from .._core.values.messages import ClientRequest
 from .call import CallObservation
+from .direct_call import DirectCall
 from .logged_call import LoggedCall
 from .metrics.limited_names import FieldNames, ModelNames
 from .metrics.shared import SCOPE, shared_metrics
 from .owned.registry import adopted_tracer
 from .records.access_log import access_logger
 from .records.content import ContentCapture, Redact, capture_targets, is_details_event_enabled
+from .records.direct import CallHandler, direct_handler
 from .records.events import Events
 from .sinks import Sinks
 from .spans.attempts import AttemptSpans, SpanMode
@@ -36,8 +38,6 @@ _RECHECK_S = 0.25
 
 class Telemetry:
     """Made once per mesh. Without an SDK every call ends in the API's no-op implementation."""
-
-    _recheck_at = 0.0
 
     def __init__(
         self,
@@ -65,6 +65,8 @@ class Telemetry:
     ) -> None:
         is_quiet, emits = http_client_spans == "suppress", is_details_event_enabled()
         self._has_listener = any((tracer_provider, meter_provider, logger_provider))
+        self._lines: CallHandler | None = None
+        self._recheck_at = 0.0
         self.health, self.is_store_away = health, is_store_away
         self.metrics = shared_metrics(version, meter_provider if has_metrics else _NO_METRICS)
         self.metrics.ejections.watch(self)
@@ -98,23 +100,25 @@ class Telemetry:
 
         The client's trace context is then passed on unchanged.
         """
-        if self._has_listener or self._finds_sdk():
+        if not self._has_listener and (now := time.monotonic()) >= self._recheck_at:
+            self._look(now)
+        if self._has_listener:
             return CallObservation(self._sinks, request)
+        if self._lines is not None:
+            return DirectCall(self._lines, self._sinks, request)
         if access_logger.isEnabledFor(logging.INFO):
             return LoggedCall(self._sinks, request)
         return _NO_OBSERVATION
 
-    def _finds_sdk(self) -> bool:
-        """Return whether a global provider has been set; once set, it stays.
+    def _look(self, now: float) -> None:
+        """Look for a global provider, which stays once it is set, and for a handler of lines.
 
-        Without one, this check is the largest cost of a call, so it runs at most every 250 ms,
-        which is short compared with the time that an application takes to set one up.
+        That would be the largest cost of a call, so it is done at most every 250 ms, which is short
+        compared with the time that an application takes to set them up.
         """
-        now = time.monotonic()
-        if now >= self._recheck_at:
-            self._recheck_at = now + _RECHECK_S
-            self._has_listener = _is_sdk_there()
-        return self._has_listener
+        self._recheck_at = now + _RECHECK_S
+        self._has_listener = _is_sdk_there()
+        self._lines = direct_handler()
 
 
 _NO_OBSERVATION = Observation()

@@ -190,7 +190,8 @@ def app_of(
     app = make(Origin("http://127.0.0.1:9"))
     app.mesh._serving.clients = Clients(client)
     # On a slow machine, changes and an SDK would be looked for between two requests.
-    app.mesh._live.due_at = app.mesh._parts.telemetry._recheck_at = math.inf
+    app.mesh._live.due_at = math.inf
+    app.mesh._parts.telemetry._look(math.inf)
     return app
 
 

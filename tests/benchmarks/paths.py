@@ -230,7 +230,8 @@ def calls_of_wsgi(meter: Meter = function_calls) -> float:
     """Function calls for one chat through the WSGI middleware."""
     app = mesh_app.make_wsgi(_ORIGIN)
     app.mesh._serving.clients = _SyncClients()
-    app.mesh._live.due_at = app.mesh._parts.telemetry._recheck_at = math.inf
+    app.mesh._live.due_at = math.inf
+    app.mesh._parts.telemetry._look(math.inf)
     scope, body = parsed(chat_request(ASKED_MODEL, size_bytes=1024, is_stream=False))
     environ = {
         "REQUEST_METHOD": "POST",

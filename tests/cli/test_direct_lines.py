@@ -86,12 +86,14 @@ def lone_handler() -> Iterator[BufferedHandler]:
     """The only handler of the access log, as `serve` has it; pytest's own come after fixtures."""
     made = BufferedHandler(io.StringIO())
     made.setFormatter(ShortFormatter())
-    kept = access_logger.handlers, access_logger.propagate
+    kept = access_logger.handlers, access_logger.propagate, access_logger.level
     access_logger.handlers, access_logger.propagate = [made], False
+    access_logger.setLevel(logging.INFO)
     try:
         yield made
     finally:
-        access_logger.handlers, access_logger.propagate = kept
+        access_logger.handlers, access_logger.propagate = kept[:2]
+        access_logger.setLevel(kept[2])
 
 
 def test_a_lone_handler_of_short_lines_writes_them_itself() -> None:
@@ -114,6 +116,12 @@ def test_a_longer_form_needs_records() -> None:
 def test_a_filter_needs_records() -> None:
     with lone_handler() as handler:
         handler.addFilter(lambda record: False)
+        assert direct_handler() is None
+
+
+def test_a_log_without_lines_of_calls_needs_none() -> None:
+    with lone_handler():
+        access_logger.setLevel(logging.WARNING)
         assert direct_handler() is None
 
 

@@ -14,6 +14,7 @@ from llm_mesh_middleware._core.flow.observer import Observation
 from llm_mesh_middleware._core.values.headers import Headers
 from llm_mesh_middleware._core.values.messages import ClientRequest
 from llm_mesh_middleware._telemetry.call import CallObservation
+from llm_mesh_middleware._telemetry.direct_call import DirectCall
 from llm_mesh_middleware._telemetry.logged_call import LoggedCall
 from llm_mesh_middleware.testing import Answer, Cut, FakeUpstream, Stream, chat_completion
 from llm_mesh_middleware.testing import chat_stream as events
@@ -62,6 +63,7 @@ async def test_both_ways_of_recording_write_the_same(
 
 # What the record has no room for.
 UNRECORDED = {"chunks", "expired", "settled", "mirroring"}
+NO_PART_OF_A_LINE = {"charged", "decided", "summarised"}
 
 
 def test_the_short_way_hears_of_whatever_the_long_one_does() -> None:
@@ -72,6 +74,7 @@ def test_the_short_way_hears_of_whatever_the_long_one_does() -> None:
 
     public = {name for name in hooks(CallObservation) if not name.startswith("_")}
     assert public - UNRECORDED == {name for name in hooks(LoggedCall) if not name.startswith("_")}
+    assert public - UNRECORDED - NO_PART_OF_A_LINE == hooks(DirectCall)
 
 
 async def test_a_line_without_a_record_needs_no_facts_of_the_response_but_its_usage(
@@ -80,11 +83,11 @@ async def test_a_line_without_a_record_needs_no_facts_of_the_response_but_its_us
     upstream.script(Answer(200, [], chat_completion("Hi", usage=USAGE)))
     mesh, written = make_mesh(None, upstream), io.StringIO()
     with logged(written):
-        assert mesh._parts.telemetry(REQUEST).detail == "usage"
         async with calling(mesh) as client:
             await chat(client)
+        observation = mesh._parts.telemetry(REQUEST)
+    assert (type(observation), observation.detail) == (DirectCall, "usage")
     assert " 20+9 tokens\n" in written.getvalue()
-    assert mesh._parts.telemetry(REQUEST).detail == "facts"
 
 
 async def test_the_short_way_is_taken_where_there_is_no_sdk(

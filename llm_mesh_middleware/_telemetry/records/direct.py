@@ -8,12 +8,22 @@ call itself. Its line has nothing of the response but its usage.
 from __future__ import annotations
 
 import logging
+from typing import Protocol
 
+from ..._core.values.messages import ClientRequest, UpstreamRequest
 from ..ending import Ending
-from ..progress import CallProgress
 from .access_log import access_logger
 
-__all__ = ["CallHandler", "direct_handler"]
+__all__ = ["CallHandler", "LineCall", "direct_handler"]
+
+
+class LineCall(Protocol):
+    """What a line has of a call, but for its ending."""
+
+    request: ClientRequest
+    last: UpstreamRequest | None
+    attempts: int
+    started_at: float
 
 
 class CallHandler(logging.Handler):
@@ -21,14 +31,14 @@ class CallHandler(logging.Handler):
 
     writes_calls = False
 
-    def write_call(self, progress: CallProgress, ending: Ending) -> None:
+    def write_call(self, call: LineCall, ending: Ending) -> None:
         """Write the line of a call."""
         raise NotImplementedError
 
 
 def direct_handler() -> CallHandler | None:
     """Return the only handler of the access log if it writes the lines of calls directly."""
-    if access_logger.filters or access_logger.disabled:
+    if access_logger.filters or not access_logger.isEnabledFor(logging.INFO):
         return None
     logger: logging.Logger | None = access_logger
     found: logging.Handler | None = None

@@ -14,8 +14,7 @@ import threading
 from typing import TextIO
 
 from ..._telemetry.ending import Ending
-from ..._telemetry.progress import CallProgress
-from ..._telemetry.records.direct import CallHandler
+from ..._telemetry.records.direct import CallHandler, LineCall
 from .short_line import ShortFormatter
 
 __all__ = ["BufferedHandler"]
@@ -26,8 +25,6 @@ _MAX_LINES = 256
 
 class BufferedHandler(CallHandler):
     """Writes lines to a stream in batches, as a write costs more than a line."""
-
-    terminator = "\n"
 
     def __init__(self, stream: TextIO | None = None) -> None:
         super().__init__()
@@ -46,10 +43,10 @@ class BufferedHandler(CallHandler):
         super().setFormatter(fmt)
         self.writes_calls = isinstance(fmt, ShortFormatter)
 
-    def write_call(self, progress: CallProgress, ending: Ending) -> None:
+    def write_call(self, call: LineCall, ending: Ending) -> None:
         """Take the line of a call."""
         formatter: ShortFormatter = self.formatter  # type: ignore[assignment]  # see `writes_calls`
-        self._take(formatter.call_line(progress, ending))
+        self._take(formatter.call_line(call, ending))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take a line."""
@@ -61,7 +58,7 @@ class BufferedHandler(CallHandler):
     def _take(self, line: str, *, may_wait: bool = True) -> None:
         """Write a line, or leave it until there are more."""
         lines, loop = self._lines, self._loop
-        lines.append(line + self.terminator)
+        lines.append(line)
         if (
             not may_wait
             or loop is None
@@ -78,7 +75,7 @@ class BufferedHandler(CallHandler):
         try:
             lines, self._lines = self._lines, []
             if lines:
-                self._stream.write("".join(lines))
+                self._stream.write("\n".join((*lines, "")))
                 self._stream.flush()
         finally:
             self.release()

@@ -9,19 +9,22 @@ All fields of a call are in the longer forms.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from ..._telemetry.ending import Ending
-from ..._telemetry.progress import CallProgress
 from ..._telemetry.records.access_log import FIELDS, clean, is_clean
+from ..._telemetry.records.direct import LineCall
 
 __all__ = ["ShortFormatter"]
 
 _COLOURS = {"WARNING": "33", "ERROR": "31", "CRITICAL": "31"}
 _OF_STATUS = {2: "32", 4: "33", 5: "31"}
 _COUNTED = ("prompt", "completion")
+_Kind = tuple[str, str, str, str | None, str | None]
+_MAX_KINDS = 256
 _DATE, _TIME = "%Y-%m-%d %H:%M:%S", "%H:%M:%S"
 
 
@@ -32,30 +35,35 @@ class ShortFormatter(logging.Formatter):
         """Format for a file, or for a terminal that shows colours."""
         super().__init__()
         self._is_terminal = is_terminal
-        self._second, self._shown = -1, ""
+        self._second, self._shown = math.inf, ""
+        self._known: dict[_Kind, tuple[str, str]] = {}
 
-    def call_line(self, progress: CallProgress, ending: Ending) -> str:
+    def call_line(self, call: LineCall, ending: Ending) -> str:
         """Return the line of a call, as `format` makes it of its record."""
-        request, last, usage = progress.request, progress.last, ending.usage
-        method, path = request.method, request.path
-        model = request.model if last is None else last.model
-        if not is_clean(f"{method}{path}{model}"):  # the three at once, as nearly all are
-            method, path, model = clean(method), clean(path), model and clean(model)
-        error = ending.error_type
-        if error is not None and error == str(ending.status):
-            error = None
+        request, last, usage, error = call.request, call.last, ending.usage, ending.error_type
+        provider, model = (None, request.model) if last is None else (last.provider, last.model)
+        kind = request.method, request.host, request.path, provider, model
+        target, called = self._known.get(kind) or self._texts(kind)
         line = _line(
-            method,
-            request.host + path,
-            self._status(ending.status),
-            (ending.at - progress.started_at) * 1000,
-            None if last is None else last.provider,
-            model,
+            target,
+            self._status(ending.status) if self._is_terminal else ending.status,
+            (ending.at - call.started_at) * 1000,
+            called,
             None if usage is None else (usage.input_tokens, usage.output_tokens),
-            progress.attempts,
-            error,
+            call.attempts,
+            None if error is None or error == str(ending.status) else error,
         )
         return f"{self._time(time.time())} INFO    {line}"
+
+    def _texts(self, kind: _Kind) -> tuple[str, str]:
+        """Return what the lines of a kind of calls share: the target, and what was called."""
+        method, host, path, provider, model = kind
+        texts = f"{clean(method)} {host}{clean(path)}", _called(provider, model and clean(model))
+        if is_clean(f"{method}{path}{model}"):  # clients choose these
+            if len(self._known) >= _MAX_KINDS:
+                self._known.clear()
+            self._known[kind] = texts
+        return texts
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -72,17 +80,16 @@ class ShortFormatter(logging.Formatter):
         return self._time(record.created)
 
     def _time(self, moment: float) -> str:
-        second = int(moment)
-        if second != self._second:
+        if not 0.0 <= moment - self._second < 1.0:
+            second = self._second = moment // 1.0
             shape = _TIME if self._is_terminal else _DATE
             self._shown = time.strftime(shape, time.localtime(second))
-            self._second = second
         return self._shown
 
-    def _status(self, status: object) -> str:
+    def _status(self, status: object) -> object:
         if self._is_terminal and isinstance(status, int) and status // 100 in _OF_STATUS:
             return f"\x1b[{_OF_STATUS[status // 100]}m{status}\x1b[0m"
-        return "-" if status is None else str(status)
+        return status
 
     def _of_fields(self, fields: Mapping[str, Any]) -> str:
         if "method" not in fields:  # not a call, such as a mirror
@@ -91,38 +98,32 @@ class ShortFormatter(logging.Formatter):
         status, error = fields.get("status"), fields.get("error_type")
         sent, received = (fields.get(f"request_{kind}_tokens") for kind in _COUNTED)
         return _line(
-            fields["method"],
-            f"{fields.get('authority') or ''}{fields.get('path')}",
+            f"{fields['method']} {fields.get('authority') or ''}{fields.get('path')}",
             self._status(status),
             fields.get("duration_ms"),
-            fields.get("provider"),
-            fields.get("request_model"),
+            _called(fields.get("provider"), fields.get("request_model")),
             None if sent is None and received is None else (sent or 0, received or 0),
             fields.get("attempts") or 1,
             error if error != str(status) else None,  # a provider's error may be just its status
         )
 
 
+def _called(provider: str | None, model: str | None) -> str:
+    return "".join(f" {name}" for name in (provider, model) if name)
+
+
 def _line(
-    method: str,
-    place: str,
-    status: str,
+    target: str,
+    status: object,
     duration_ms: float | None,
-    provider: str | None,
-    model: str | None,
+    called: str,
     tokens: tuple[int, int] | None,
     attempts: int,
     error: str | None,
 ) -> str:
-    line = f"{method} {place} {status}"
-    if duration_ms is not None:
-        line = f"{line} {int(duration_ms + 0.5)} ms"
-    if provider:
-        line = f"{line} {provider}"
-    if model:
-        line = f"{line} {model}"
-    if tokens is not None:
-        line = f"{line} {tokens[0]}+{tokens[1]} tokens"
+    took = "" if duration_ms is None else f" {int(duration_ms + 0.5)} ms"
+    used = "" if tokens is None else f" {tokens[0]}+{tokens[1]} tokens"
+    line = f"{target} {'-' if status is None else status}{took}{called}{used}"
     if attempts > 1:
         line = f"{line} {attempts} attempts"
     return f"{line} {error}" if error else line
