@@ -387,4 +387,4 @@ def _virtual_host(name: str, route: str, rules: tuple[RouteRule, ...]) -> Virtua
     }
     speaks_chat = not upstreams or any(CHAT in served_itself(one) for one in upstreams)
     root = CHAT if speaks_chat else next(iter(upstreams[0].targets), CHAT)
-    return VirtualHost(name, route, mark_foreign_neighbours(rules), OperationFinder(own, root))
+    return VirtualHost(name, route, mark_foreign_neighbours(rules), OperationFinder(own, root).find)

@@ -51,7 +51,7 @@ class OperationFinder:
         self._own = {**(own or {}), "": root, "/": root}
         self._found: dict[str, ServedOperation] = {}
 
-    def __call__(self, path: str) -> ServedOperation | None:
+    def find(self, path: str) -> ServedOperation | None:
         """Return the operation behind a client's path, or None."""
         known = self._found.get(path)
         if known is not None:

@@ -97,14 +97,14 @@ class Assembly:
             source, settings, environ=environ, adopt=self._adopt, on_load=self._record
         )
         self.telemetry = self._make_telemetry(recording)
-        observers = (self.telemetry,) if observer is None else (self.telemetry, observer)
-        self.observer = GuardedObserver(observers)
+        own = self.telemetry.observe
+        self.observer = GuardedObserver((own,) if observer is None else (own, observer))
         self.serving = Serving(
             settings=_exchange_settings(settings),
             state=self._state,
             clients=self._clients,
             checking=self._checking,
-            observer=self.observer,
+            observer=self.observer.observe,
             rng=rng,
             keeps_content=self.telemetry.wants_content,
             max_request_bytes=settings.max_request_bytes,

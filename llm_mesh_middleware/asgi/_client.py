@@ -50,8 +50,8 @@ class ASGIClient(PerCall):
         """End the watch."""
         if self._delays is not None:
             self._delays.waiting.pop(self, None)
-        watch, self._watch = self._watch, None  # a cancelled task keeps the frame that holds us
-        if watch is not None:
+        if (watch := self._watch) is not None:
+            self._watch = None  # a cancelled task keeps the frame that holds us
             watch.cancel()
 
     def aask(self, request: Any, until: float | None) -> bytes | Coroutine[Any, Any, bytes]:
@@ -85,7 +85,7 @@ class ASGIClient(PerCall):
     def start(self, reply: Reply) -> Awaitable[None]:
         """Send a head."""
         headers = reply.headers
-        if not self._scope["http_version"].startswith("1"):  # RFC 9113 8.2.2
+        if self._scope["http_version"][:1] != "1":  # RFC 9113 8.2.2
             headers = [field for field in headers if field[0] != b"connection"]
         message = {"type": "http.response.start", "status": reply.status, "headers": headers}
         return self._send(message)

@@ -31,8 +31,8 @@ def read_body(
     """
     first = result_of(None, receive())
     if isinstance(first, dict) and not first.get("more_body", False):
-        data = _data(first)
-        if data.__class__ is bytes:
+        data: object = first.get("body", b"")
+        if data.__class__ is bytes and first["type"] == "http.request":
             return data
     return _waited_for(first, receive, max_bytes, timeout_s)
 

@@ -44,7 +44,7 @@ class Plan:
     ) -> None:
         self.rule = rule(tiers, specs)
         self.health = HealthRegistry(threading.Lock)
-        self.plan = AttemptPlan.of(
+        self.plan = AttemptPlan(
             self.rule.backends,
             retry or RetryPolicy(attempts=9),
             operation=operation,

@@ -17,7 +17,7 @@ REFUSAL = b'{"error":{"message":"Unrecognized request argument supplied: stream_
 
 
 def transformer_of(body: str, *, path: str = "/v1/chat/completions") -> Transformer:
-    operation = OperationFinder()(path)
+    operation = OperationFinder().find(path)
     assert operation is not None
     upstream = upstream_of(table(provider(openai="{model: m}")), ACME)
     asked = replace(request(path=path), fields=decode_fields(body.encode()))

@@ -96,18 +96,18 @@ def test_an_error_event_is_one_line_of_data_in_the_form_of_the_dialect(
     ],
 )
 def test_the_path_says_which_dialect_a_client_speaks(path: str, name: str | None) -> None:
-    operation = OperationFinder({"/own": openai_chat.CHAT})(path)
+    operation = OperationFinder({"/own": openai_chat.CHAT}).find(path)
     assert (operation and operation.dialect.name) == name
 
 
 def test_few_of_the_paths_that_clients_choose_are_remembered() -> None:
-    find = OperationFinder()
+    finder = OperationFinder()
     for number in range(300):
         for path in (f"/{number}/v1/chat/completions", f"/{'a' * number}/v1/messages", "/x"):
-            first, second = find(path), find(path)
+            first, second = finder.find(path), finder.find(path)
             assert first is second
-    assert len(find._found) <= 256
-    assert max(map(len, find._found)) <= 128
+    assert len(finder._found) <= 256
+    assert max(map(len, finder._found)) <= 128
 
 
 def test_no_two_dialects_serve_one_path() -> None:

@@ -85,7 +85,7 @@ async def test_a_line_without_a_record_needs_no_facts_of_the_response_but_its_us
     with logged(written):
         async with calling(mesh) as client:
             await chat(client)
-        observation = mesh._parts.telemetry(REQUEST)
+        observation = mesh._parts.telemetry.observe(REQUEST)
     assert (type(observation), observation.detail) == (DirectCall, "usage")
     assert " 20+9 tokens\n" in written.getvalue()
 
@@ -94,7 +94,7 @@ async def test_the_short_way_is_taken_where_there_is_no_sdk(
     upstream: FakeUpstream, records: list[logging.LogRecord]
 ) -> None:
     def kind(mesh: Mesh) -> type:
-        return type(mesh._parts.telemetry(REQUEST))
+        return type(mesh._parts.telemetry.observe(REQUEST))
 
     assert kind(make_mesh(None, upstream)) is LoggedCall
     with_spans = make_mesh(None, upstream, tracer_provider=NoOpTracerProvider())

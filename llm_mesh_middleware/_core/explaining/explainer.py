@@ -260,7 +260,7 @@ class _Explainer:
         """
         balancer = rule.balancer
         is_kept = isinstance(balancer, Sticky) and balancer.key(self._request) is not None
-        plan = AttemptPlan.of(
+        plan = AttemptPlan(
             rule.backends,
             rule.retry,
             operation=operation,

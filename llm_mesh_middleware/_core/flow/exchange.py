@@ -136,7 +136,7 @@ def _flow(
 ) -> Flow:
     """Return the attempts, with everything that is put around them."""
     rule, clock, random, operation = context.rule, context.clock, context.random, context.operation
-    plan = AttemptPlan.of(
+    plan = AttemptPlan(
         rule.backends,
         rule.retry,
         operation,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
+from functools import lru_cache, partial
 
 from msgspec.structs import replace
 
@@ -45,8 +45,6 @@ class SameTransformer:
     the methods for those.
     """
 
-    added_usage = False
-    dropped: tuple[str, ...] = ()
     model_is_always_set = False  # or for generations only
 
     def __init__(
@@ -55,6 +53,8 @@ class SameTransformer:
         self._operation = operation
         self._upstream = upstream
         self.dialect = operation.dialect.name  # the same on both sides
+        self.added_usage = False
+        self.dropped: tuple[str, ...] = ()
         self._keeps_content = request.keeps_content
         self._fields = request.fields  # never changed: an attempt after this one reads them too
         if upstream.defaults and operation.is_generation:
@@ -82,7 +82,7 @@ class SameTransformer:
             return b""
         fields = without_case_variants(self._fields, self._upstream.defaults)
         if self.model != self._client_model:
-            fields["model"] = raw(self.model)
+            fields["model"] = _encoded(self.model)
         self._set_members(fields)
         return encode_fields(fields)
 
@@ -204,6 +204,8 @@ class SameTransformer:
     def _broken(self, what: str) -> UpstreamProtocolError:
         return UpstreamProtocolError(f"{self._upstream.host} {what}")
 
+
+_encoded = lru_cache(maxsize=256)(raw)  # of the models that the configuration names
 
 # Clients choose the names of members.
 _WITHOUT_CAPITALS = KnownNames[str](lambda name: name.isascii() and name == name.lower())

@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 from time import monotonic
 
-from ..._core.private import PerCall
 from .wheel import Wheel, wheel_of
 
 __all__ = ["NO_ALARM", "Alarm"]
@@ -23,7 +22,7 @@ _AHEAD_S = 5.0
 _MAX_SPARE = 64
 
 
-class Alarm(PerCall):
+class Alarm:
     """A cheaper `asyncio.timeout_at` for consecutive steps, without a context manager's calls.
 
     The steps may be in different tasks, but never concurrent. Each is like this:
@@ -42,14 +41,15 @@ class Alarm(PerCall):
 
     time = staticmethod(monotonic)
 
-    _loop: asyncio.AbstractEventLoop
-    _wheel: Wheel
-    task: asyncio.Task[object] | None = None
-    _cancelling: int = 0
-    _at: float = 0.0
-    _fires_at: float = 0.0
-    _slot: int | None = None
-    has_fired: bool = False
+    def __init__(self, loop: asyncio.AbstractEventLoop, wheel: Wheel) -> None:
+        self._loop = loop
+        self._wheel = wheel
+        self.task: asyncio.Task[object] | None = None
+        self._cancelling = 0
+        self._at = 0.0
+        self._fires_at = 0.0
+        self._slot: int | None = None
+        self.has_fired = False
 
     @classmethod
     def of(cls, loop: asyncio.AbstractEventLoop) -> Alarm:

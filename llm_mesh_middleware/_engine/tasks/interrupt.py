@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from types import TracebackType
 
-from ..._core.private import PerCall
 from ...exceptions import ServerShutdown
 from ..event_loop import running_loop
 
 __all__ = ["Interrupt"]
 
 
-class Interrupt(PerCall):
+class Interrupt:
     """Raises an error in the task that entered it, when `fire` is called from elsewhere.
 
     It works like `asyncio.timeout`, for any event: the task is cancelled, and the cancellation
@@ -20,12 +19,14 @@ class Interrupt(PerCall):
     unchanged. `loop` is that of the task; one that is known need not be looked up.
     """
 
-    _known_loop: asyncio.AbstractEventLoop | None = None
-    _task: asyncio.Task[object] | None = None
-    _cancelling: int = 0
-    _is_armed: bool = True
-    error: Exception | None = None
-    loop: asyncio.AbstractEventLoop = None  # type: ignore[assignment]  # set when it is entered
+    loop: asyncio.AbstractEventLoop  # set when it is entered
+
+    def __init__(self, known_loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self._known_loop = known_loop
+        self._task: asyncio.Task[object] | None = None
+        self._cancelling = 0
+        self._is_armed = True
+        self.error: Exception | None = None
 
     def fire(self, error: Exception) -> None:
         """Raise `error` in the task; once, while it is inside and armed."""

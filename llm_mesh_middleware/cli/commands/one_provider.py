@@ -28,5 +28,5 @@ def only(upstream: Upstream, operation: ServedOperation, settings: MeshSettings)
     rule = RouteRule(
         "only", (Match(),), Backends([Backend(upstream, 1)]), timeouts, RetryPolicy(attempts=0)
     )
-    finder = OperationFinder(root=operation)
+    finder = OperationFinder(root=operation).find
     return VirtualHost(upstream.host, upstream.provider, (rule,), finder)

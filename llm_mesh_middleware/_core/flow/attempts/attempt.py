@@ -363,8 +363,9 @@ class Attempt(PerCall):
         context, upstream, endpoint = self._context, self.upstream, self.candidate.endpoint
         transformer = self._transformer
         client, settings = context.request.headers, context.settings
-        if transformer.dropped:
-            settings.fields_dropped(upstream.host, transformer.dropped)
+        dropped = transformer.dropped
+        if dropped:
+            settings.fields_dropped(upstream.host, dropped)
         headers = transformer.headers(call_headers(upstream, client, settings.forward))
         hops = next_hops(client, settings.mesh_id, endpoint)
         return UpstreamRequest(
@@ -380,7 +381,7 @@ class Attempt(PerCall):
             added_usage=transformer.added_usage,
             preferred_host=self._preferred_host,
             vendor=upstream.vendor,
-            dropped=transformer.dropped,
+            dropped=dropped,
             dialect=transformer.dialect,
         )
 

@@ -28,7 +28,6 @@ from ....exceptions import (
 from ...balance.backends import Backend, Backends, Tiers
 from ...balance.balancer import Balancer, Candidate
 from ...dialect import ServedOperation
-from ...private import PerCall
 from ...provider.health import ProviderHealth
 from ...provider.registry import HealthRegistry
 from ...routing.retry_policy import RetryPolicy, Verdict
@@ -65,7 +64,7 @@ class Choice(msgspec.Struct, frozen=True, gc=False):
         return self.candidate.health
 
 
-class AttemptPlan(PerCall):
+class AttemptPlan:
     """The order in which one request tries the backends that can serve its operation.
 
     A fallback goes to another backend of the same priority first, then to the next priority; but if
@@ -75,25 +74,8 @@ class AttemptPlan(PerCall):
     is the candidate whose response the client gets.
     """
 
-    _tiers: Tiers
-    _retry: RetryPolicy
-    _health: HealthRegistry
-    _budget: RetryBudget
-    _random: Callable[[], float]
-    _balancer: Balancer
-    _call: ClientRequest
-    preferred_host: str
-    made: int = 0
-    served: Candidate | None = None
-    _affine_to: str | None = None
-    _tried: tuple[Candidate, ...] = ()
-    _waited_for: tuple[Backend, ...] = ()
-    _has_hedged: bool = False
-    _offered: Mapping[int, tuple[Endpoint, ...]] = _NOTHING
-
-    @classmethod
-    def of(
-        cls,
+    def __init__(
+        self,
         backends: Backends,
         retry: RetryPolicy,
         operation: ServedOperation,
@@ -102,7 +84,7 @@ class AttemptPlan(PerCall):
         balancer: Balancer,
         call: ClientRequest,
         random: Callable[[], float],
-    ) -> AttemptPlan:
+    ) -> None:
         """Plan the attempts of `call`.
 
         Args:
@@ -125,8 +107,21 @@ class AttemptPlan(PerCall):
                 "the mesh knows only the path for chat"
             )
         budget.earn()
-        preferred_host = tiers[0][0].upstream.identity.host
-        return cls(tiers, retry, health, budget, random, balancer, call, preferred_host)
+        self._tiers: Tiers = tiers
+        self._retry = retry
+        self._health = health
+        self._budget = budget
+        self._random = random
+        self._balancer = balancer
+        self._call = call
+        self.preferred_host = tiers[0][0].upstream.identity.host
+        self.made = 0
+        self.served: Candidate | None = None
+        self._affine_to: str | None = None
+        self._tried: tuple[Candidate, ...] = ()
+        self._waited_for: tuple[Backend, ...] = ()
+        self._has_hedged = False
+        self._offered: Mapping[int, tuple[Endpoint, ...]] = _NOTHING
 
     @property
     def first_tier(self) -> tuple[Backend, ...]:
