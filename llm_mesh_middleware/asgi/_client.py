@@ -15,6 +15,7 @@ from .._core.private import PerCall
 from .._engine.tasks.delays import Delays
 from .._engine.tasks.interrupt import Interrupt
 from .._engine.tasks.per_loop import per_loop
+from .._engine.tasks.prompt import begun
 from ..exceptions import ClientDisconnected
 from ..inbound import Reply
 from .body import GONE, read_body
@@ -90,9 +91,9 @@ class ASGIClient(PerCall):
         message = {"type": "http.response.start", "status": reply.status, "headers": headers}
         return self._send(message)
 
-    def write(self, data: bytes) -> Awaitable[None]:
+    def write(self, data: bytes) -> Awaitable[None] | None:
         """Send a piece of a stream."""
-        return self._send({"type": "http.response.body", "body": data, "more_body": True})
+        return begun(self._send({"type": "http.response.body", "body": data, "more_body": True}))
 
     def end(self, data: bytes) -> Awaitable[None]:
         """Send the last piece."""

@@ -92,9 +92,9 @@ class Responder(PerCall):
                     if delivery.reply.body.__class__ is not bytes:
                         await self._stream(delivery, interrupt)
                     elif (rest := client.whole(delivery.reply)) is not None:
-                        rest = begun(self._inbound.idle_s, rest)
+                        rest = begun(rest)
                         if rest is not None:
-                            await rest
+                            await within(self._inbound.idle_s, rest)
                 finally:
                     # A client that leaves after its reply must not leave an open connection.
                     interrupt.disarm()
@@ -114,15 +114,11 @@ class Responder(PerCall):
             _let_go(left)
 
     async def _stream(self, delivery: AsyncDelivery, interrupt: Interrupt) -> None:
-        write, limit_s, has_started = self._client.write, self._inbound.idle_s, False
+        has_started = False
         try:
             await self._put(self._client.start(delivery.reply))
             has_started = True
-            while data := await delivery.read():
-                if (rest := write(data)) is not None:
-                    rest = begun(limit_s, rest)
-                    if rest is not None:
-                        await rest
+            await delivery.pass_on(self._client.write, self._inbound.idle_s)
             await self._put(self._client.end(b""))
         except asyncio.CancelledError:
             if isinstance(interrupt.error, ClientDisconnected) or not has_started:

@@ -82,6 +82,7 @@ class _Response:
     def __init__(self, head: ResponseHead, pieces: Iterable[bytes]) -> None:
         self.head = head
         self._pieces = iter(pieces)
+        self._is_over = False
         self._is_stream = head.headers.one(b"content-type") == b"text/event-stream"
         self.is_released = not self._is_stream
 
@@ -90,6 +91,19 @@ class _Response:
 
     async def _later(self) -> bytes:
         return next(self._pieces, b"")
+
+    def tap(self, take: Callable[[bytes], object] | None) -> bool:
+        self._take = None if self._is_over else take
+        if self._take is not None:
+            asyncio.get_running_loop().call_soon(self._arrives, self._take)
+        return self._take is not None
+
+    def _arrives(self, take: Callable[[bytes], object]) -> None:
+        """Give pieces one by one while they are taken, so that the event loop is not counted."""
+        while take is self._take:
+            piece = next(self._pieces, b"")
+            self._is_over = not piece
+            take(piece)
 
     async def aclose(self) -> None:
         """There is no connection."""

@@ -35,7 +35,7 @@ from ..._core.values.steps import (
     Watch,
 )
 from ...exceptions import AnswerableError, ClientDisconnected
-from ..http.protocols import AsyncUpstreamClient
+from ..http.protocols import AsyncUpstreamClient, AsyncUpstreamResponse
 from ..tasks.alarm import NO_ALARM, Alarm
 from ..tasks.background import AsyncBackground
 from ..tasks.in_loop import end_task, from_any_thread
@@ -96,7 +96,7 @@ class AsyncDriver(AsyncConnection):
     """The steps of one exchange.
 
     `interest` is set by `Outlive`: from then on each step runs in a separate task, which continues
-    when the client's task ends. `has_begun` and `has_ended` are of the body that `next` reads.
+    when the client's task ends. `has_begun` and `has_ended` are of the body that is read.
     """
 
     _background: AsyncBackground
@@ -106,20 +106,11 @@ class AsyncDriver(AsyncConnection):
     has_begun: bool = False
     has_ended: bool = False
 
-    async def next(self, body: Body) -> bytes:
-        """Return the next bytes of `body`, empty at its end."""
-        self.has_begun = True
-        try:
-            item: Any = next(body)
-            while item.__class__ is not bytes:
-                if self.interest is None:
-                    item = body.send(await _PERFORM[item.__class__](self, item))
-                else:
-                    item = body.send(await self.perform_apart(item))
-        except StopIteration:
-            self.has_ended = True
-            return b""
-        return item
+    def perform(self, step: Any) -> Coroutine[Any, Any, StepResult]:
+        """Carry out a step of a body."""
+        if self.interest is None:
+            return _PERFORM[step.__class__](self, step)
+        return self.perform_apart(step)
 
     async def perform_apart(self, step: Any) -> StepResult:
         """Carry out a step that continues if the caller is cancelled."""
@@ -127,6 +118,10 @@ class AsyncDriver(AsyncConnection):
         result = await asyncio.shield(self._apart)
         self._apart = None
         return result
+
+    def to_tap(self) -> AsyncUpstreamResponse | None:
+        """Return the response that may be tapped, none if steps go on without their caller."""
+        return self._response if self.interest is None else None
 
     def goes_on(self, steps: Flow | Body, reason: BaseException) -> bool:
         """Continue a flow or a body in the background, if others wait for its result.

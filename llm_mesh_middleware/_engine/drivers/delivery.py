@@ -9,21 +9,13 @@ from ..._core.flow.reply import Reply
 from ..._core.private import PerCall
 from ..._core.values.steps import Body
 from ...exceptions import ClientDisconnected
+from .passage import Passage, StepDriver, Write
 
 __all__ = ["AsyncBodyDriver", "AsyncDelivery", "BodyDriver", "Delivery"]
 
 
-class AsyncBodyDriver(Protocol):
-    """The part of a driver that carries out the steps of a body.
-
-    `has_begun`: `next` has read of it. `has_ended`: it has no more bytes.
-    """
-
-    has_begun: bool
-    has_ended: bool
-
-    def next(self, body: Body) -> Coroutine[Any, Any, bytes]:
-        """Return the next bytes of `body`, empty at its end."""
+class AsyncBodyDriver(StepDriver, Protocol):
+    """The part of a driver that carries out the steps of a body."""
 
     def goes_on(self, body: Body, reason: BaseException) -> bool:
         """Return whether `body` goes on without its client, and the driver with it."""
@@ -70,10 +62,19 @@ class AsyncDelivery(PerCall):
         body = self.reply.body
         if self._is_over or type(body) is bytes:
             return self._rest()
-        return self.driver.next(body)  # type: ignore[union-attr,arg-type]  # it is a stream
+        return _next(self.driver, body)  # type: ignore[arg-type]  # it is a stream
 
     async def _rest(self) -> bytes:
         return b"" if self._is_over else self.take()
+
+    def pass_on(self, write: Write, limit_s: float | None) -> Coroutine[Any, Any, None]:
+        """Write the whole body of a stream; the client has `limit_s` to take each piece.
+
+        Raises:
+            TimeoutError: it did not take one.
+        """
+        driver, body = self.driver, self.reply.body
+        return Passage(driver, body, write, limit_s).run()  # type: ignore[arg-type]  # a stream
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
         """Yield what `read` returns, to the end."""
@@ -123,6 +124,19 @@ class AsyncDelivery(PerCall):
             await self.end(reason)
         finally:
             await driver.aclose()
+
+
+async def _next(driver: AsyncBodyDriver, body: Body) -> bytes:
+    """Return the next bytes of `body`, empty at its end."""
+    driver.has_begun = True
+    try:
+        item: Any = next(body)
+        while item.__class__ is not bytes:
+            item = body.send(await driver.perform(item))
+    except StopIteration:
+        driver.has_ended = True
+        return b""
+    return item
 
 
 class Delivery(PerCall):

@@ -1,7 +1,7 @@
 """An asynchronous connection, which `dialling` opens, and its destination.
 
 the transport calls    connection_made, data_received, connection_lost
-a call uses            send, received and more until the response is over
+a call uses            send, received and more, or tap, until the response is over
 the pool checks        is_stale: closed, or holding unexpected bytes
 """
 
@@ -38,6 +38,7 @@ class AsyncConnection(asyncio.Protocol):
         "_loop",
         "_pieces",
         "_has_news",
+        "_take",
         "_transport",
         "_unread",
         "_waiter",
@@ -51,6 +52,7 @@ class AsyncConnection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._pieces: list[bytes] = []
         self._unread = 0
+        self._take: Callable[[bytes], object] | None = None
         self._is_paused = False
         self._is_lost = False
         self._is_over = False  # lost, or closed by us
@@ -99,6 +101,16 @@ class AsyncConnection(asyncio.Protocol):
             waiter.set_result(None)
         return waiter
 
+    def tap(self, take: Callable[[bytes], object] | None) -> bool:
+        """Give what comes from now on to `take`, and empty bytes at the end; None: keep it.
+
+        Returns:
+            Whether it does so. It does not if `received` has something, or tells the end.
+        """
+        is_quiet = not self._pieces and not self._is_lost
+        self._take = take if is_quiet else None
+        return is_quiet
+
     def is_sent(self) -> bool:
         """Return whether the whole request was sent; some providers respond before that."""
         return self._is_over or not self._transport.get_write_buffer_size()
@@ -140,6 +152,9 @@ class AsyncConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Called by the transport."""
+        if (take := self._take) is not None:
+            take(data)
+            return
         if (waiter := self._waiter) is not None:  # who waits has read all there was
             self._waiter = None
             if not waiter.done():
@@ -158,6 +173,8 @@ class AsyncConnection(asyncio.Protocol):
         for waiter in (self._waiter, self._closed):
             if waiter is not None and not waiter.done():
                 waiter.set_result(None)
+        if self._take is not None:
+            self._take(b"")
 
 
 class AsyncDestination:

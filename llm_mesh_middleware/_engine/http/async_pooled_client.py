@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 from weakref import WeakSet
 
@@ -178,7 +178,7 @@ class AsyncPooledResponse:
     """A response whose head has arrived, and the connection for the rest."""
 
     __slots__ = (
-        *("_answer", "_begun", "_client", "_connection", "_destination", "_host"),
+        *("_answer", "_begun", "_client", "_connection", "_destination", "_host", "_take"),
         *("head", "is_released"),
     )
 
@@ -228,6 +228,32 @@ class AsyncPooledResponse:
             return begun
         answer = self._answer
         return b"" if answer.is_over and answer.error is None else self._received()
+
+    def tap(self, take: Callable[[bytes], object] | None) -> bool:
+        """Give what comes from now on to `take`; see `AsyncUpstreamResponse`."""
+        connection, self._take = self._connection, take
+        if connection is None:
+            return False
+        if take is None:
+            return connection.tap(None)
+        if self._begun or self._answer.is_over:
+            return False
+        return connection.tap(self._arrived)
+
+    def _arrived(self, received: bytes) -> None:
+        """Give the part of the body in what has come; called by the connection."""
+        answer, data = self._answer, b""
+        if received:
+            try:
+                data = answer.feed(received)
+            except NotHTTP:  # reading it raises this again
+                pass
+            else:
+                if not data and not answer.is_over:
+                    return
+        self._take(data)  # type: ignore[misc]  # it is tapped
+        if data and answer.is_over and self._take is not None:
+            self._take(b"")
 
     async def _received(self) -> bytes:
         answer, connection = self._answer, self._connection

@@ -126,6 +126,10 @@ class AsyncTransportResponse:
         except (httpx.TransportError, OSError) as exc:
             raise torn(self._host) from exc
 
+    def tap(self, take: object) -> bool:
+        """Return False: a transport has to be asked."""
+        return False
+
     async def aclose(self) -> None:
         """Close; httpcore keeps the connection if the body was read to its end."""
         await run_to_completion(self._close())

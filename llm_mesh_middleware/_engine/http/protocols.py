@@ -6,7 +6,7 @@ client.open(request)  ->  response.read() ... b""  ->  response.close()
 from __future__ import annotations
 
 import string
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from operator import itemgetter
 from typing import Protocol
 
@@ -73,6 +73,16 @@ class AsyncUpstreamResponse(Protocol):
 
         Raises:
             UpstreamError: the provider broke the response off.
+        """
+
+    def tap(self, take: Callable[[bytes], object] | None) -> bool:
+        """Give what comes from now on to `take`, instead of keeping it to be read; None: keep it.
+
+        `take` gets empty bytes when there is nothing more to give, and `read` tells the end or the
+        failure.
+
+        Returns:
+            Whether it does so. It does not if anything can be read now.
         """
 
     async def aclose(self) -> None:

@@ -24,14 +24,14 @@ async def within(seconds: float | None, awaitable: Awaitable[Result]) -> Result:
     return result
 
 
-def begun(seconds: float | None, awaitable: Awaitable[None]) -> Coroutine[Any, Any, None] | None:
-    """Begin to await it; return what awaits the rest within `seconds`, None if there is none.
+def begun(awaitable: Awaitable[None]) -> Coroutine[Any, Any, None] | None:
+    """Begin to await it; return what awaits the rest, None if there is none.
 
     What never waits so takes no coroutine more.
     """
     steps = awaitable.__await__()
     awaited = next(steps, _OVER)  # without an exception, which would take half of the time
-    return None if awaited is _OVER else _rest(seconds, steps, awaited)
+    return None if awaited is _OVER else _go_on_with(steps, awaited)
 
 
 def result_of(
@@ -52,6 +52,10 @@ async def _rest(
 ) -> Result:
     async with asyncio.timeout(seconds):
         return await _go_on(steps, awaited)
+
+
+async def _go_on_with(steps: Generator[Any, Any, Result], awaited: object) -> Result:
+    return await _go_on(steps, awaited)
 
 
 @types.coroutine
