@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from types import CoroutineType
 from typing import Any
 
@@ -26,7 +26,6 @@ from ..._core.values.steps import (
     Outlive,
     Race,
     Read,
-    Refused,
     Send,
     Sleep,
     Spawn,
@@ -34,11 +33,12 @@ from ..._core.values.steps import (
     Steps,
     Watch,
 )
-from ...exceptions import AnswerableError, ClientDisconnected
+from ...exceptions import ClientDisconnected
 from ..http.protocols import AsyncUpstreamClient, AsyncUpstreamResponse
 from ..tasks.alarm import NO_ALARM, Alarm
 from ..tasks.background import AsyncBackground
 from ..tasks.in_loop import end_task, from_any_thread
+from .async_ask import ask
 from .async_connection import AsyncConnection
 from .delivery import AsyncDelivery
 
@@ -75,7 +75,7 @@ async def adrive(
             if driver.interest is not None:
                 result = await driver.perform_apart(step)
             elif step.__class__ is Ask:
-                result = driver.ask(step)
+                result = ask(step)
                 if result.__class__ is CoroutineType:
                     result = await result
             else:
@@ -83,12 +83,7 @@ async def adrive(
     except StopIteration as stop:
         return driver.delivery(stop.value)
     except BaseException as error:
-        reason = why() if isinstance(error, asyncio.CancelledError) else error
-        if driver.goes_on(flow, reason):
-            raise
-        with contextlib.suppress(BaseException):  # it is raised below, once
-            await driver.end(flow, reason)
-        await driver.aclose()
+        await driver.fail(flow, why() if isinstance(error, asyncio.CancelledError) else error)
         raise
 
 
@@ -137,6 +132,14 @@ class AsyncDriver(AsyncConnection):
             interest.on_lost(from_any_thread(task.cancel))
         return task is not None
 
+    async def fail(self, flow: Flow, reason: BaseException) -> None:
+        """End a flow that has raised, or whose task was cancelled, unless it goes on."""
+        if self.goes_on(flow, reason):
+            return
+        with contextlib.suppress(BaseException):  # who has caught it raises it, once
+            await self.end(flow, reason)
+        await self.aclose()
+
     async def end(self, body: Steps | Body, reason: BaseException) -> bytes:
         """Throw `reason` into a flow or a body, let it settle, and return its last bytes.
 
@@ -156,14 +159,6 @@ class AsyncDriver(AsyncConnection):
             if raised is not reason:  # raised through if there is nothing to settle
                 raise
         return b"".join(last)
-
-    def ask(self, step: Ask) -> StepResult:
-        """Return what a port answers, or a coroutine of it: few bodies of requests take one."""
-        try:
-            answer: Any = step.port.aask(step.request, step.until)  # type: ignore[union-attr]
-        except AnswerableError as error:
-            return Refused(error)
-        return answer if answer.__class__ is bytes else _answered(answer)
 
     def delivery(self, reply: Reply) -> AsyncDelivery:
         """Return the reply to deliver; after a whole one no step follows, so the alarm can rest."""
@@ -208,7 +203,7 @@ class AsyncDriver(AsyncConnection):
                 item = steps.send(None if kind is bytes else await _PERFORM[kind](self, item))
 
     async def _ask(self, step: Ask) -> StepResult:
-        answer = self.ask(step)
+        answer = ask(step)
         return await answer if answer.__class__ is CoroutineType else answer
 
     async def _spawn(self, step: Spawn) -> None:
@@ -255,13 +250,6 @@ _PERFORM: dict[type, Callable[[AsyncDriver, Any], Coroutine[Any, Any, StepResult
     Nested: AsyncDriver._beside,
     Watch: AsyncDriver._watch,
 }
-
-
-async def _answered(answer: Awaitable[Any]) -> StepResult:
-    try:
-        return await answer
-    except AnswerableError as error:
-        return Refused(error)
 
 
 async def _run(
