@@ -51,6 +51,8 @@ __all__ = ["CallObservation"]
 # The error type of an attempt whose head was a success, but whose body was not.
 _UNUSABLE = "unusable_response"
 
+_CLIENT = SpanKind.CLIENT  # a member of an enum is looked up by a call
+
 
 class CallObservation(Observation):
     """Follows one exchange; most of it is recorded when the exchange ends.
@@ -61,6 +63,7 @@ class CallObservation(Observation):
 
     handles_failures = True
     _span: Span | None = None
+    _lazy: LazyContext | None = None
     _kind: CallKind | None = None
     _last_kind: CallKind | None = None
     _end: CallEnd | None = None
@@ -81,7 +84,7 @@ class CallObservation(Observation):
         except Exception as failure:  # the application's propagator
             self._failure = failure
             context, has_parent = active_context()
-        self._parent = LazyContext(context)
+        self._context = context
         self._server = None
         if sinks.server_spans is not None and request.is_inbound and not has_parent:
             self._server = sinks.server_spans.begin(request, context)
@@ -111,7 +114,7 @@ class CallObservation(Observation):
                 self._begin_span(kind)
             except Exception as failure:  # a sampler or a span processor of the application
                 self._failure = self._failure or failure
-        parent, headers, scope = self._parent, request.headers, sinks.client_scope
+        parent, headers, scope = self._lazy or self._parent, request.headers, sinks.client_scope
         try:
             parent = sinks.attempt_spans.begin(self._made, request, parent)
             headers = with_trace(headers, parent)
@@ -130,10 +133,10 @@ class CallObservation(Observation):
             found.end(answer)
         except Exception as failure:  # a span processor of the application
             self._failure = self._failure or failure
-        request = found.request
-        self._progress.answered(request, answer)
+        self._progress.answered(found.request, answer)
         if found.failure is not None:
-            self._sinks.metrics.attempts.add(1, attempt_labels(request.provider, found.failure))
+            labels = attempt_labels(found.request.provider, found.failure)
+            self._sinks.metrics.attempts.add(1, labels)
 
     def replying(self, *, attempt: int, is_stream: bool) -> None:
         progress, found = self._progress, self._made.get(attempt)
@@ -247,25 +250,29 @@ class CallObservation(Observation):
             notable(self._progress.decisions) if self._span is None else (),
         )
         if self._span is None:
-            self._parent = LazyContext(self._server.context)
+            self._lazy = LazyContext(self._server.context)
+
+    @property
+    def _parent(self) -> LazyContext:
+        """The context of what belongs to the call, made when it is first needed."""
+        made = self._lazy
+        if made is None:
+            made = self._lazy = LazyContext(self._context)
+        return made
 
     def _begin_span(self, kind: CallKind) -> None:
-        progress = self._progress
+        progress, context = self._progress, self._context
         if self._server is not None:
-            self._parent = LazyContext(self._server.begin_span(progress.route))
-        parent = self._parent
+            context = self._server.begin_span(progress.route)
+            self._lazy = LazyContext(context)  # if the tracer fails
         attributes = kind.attributes
         if progress.request.attributes:
             attributes = start_attributes(kind, progress.request)
         self._started_with = attributes
         self._span = span = self._sinks.tracer.start_span(
-            kind.span_name,
-            parent.base,
-            SpanKind.CLIENT,
-            attributes=attributes,
-            links=self._links,
+            kind.span_name, context, _CLIENT, attributes, self._links
         )
-        parent.enter(span)
+        self._lazy = LazyContext(context, span)
 
     def _describe(self, span: Span, ending: Ending) -> None:
         progress, kind, end = self._progress, self._last_kind, self._end

@@ -73,8 +73,8 @@ class CallProgress:
     def answered(self, request: UpstreamRequest, answer: ResponseHead | Failure) -> None:
         """Keep what is needed of a response head."""
         self.last = request
-        if isinstance(answer, ResponseHead) and b"x-request-id" in answer.headers.by_name:
-            self.heads[request.attempt] = answer
+        if answer.__class__ is not Failure and b"x-request-id" in answer.headers.by_name:  # type: ignore[union-attr]
+            self.heads[request.attempt] = answer  # type: ignore[assignment]
 
     @property
     def route(self) -> str | None:

@@ -30,7 +30,8 @@ logger = logging.getLogger("llm_mesh_middleware")
 UNTRACED = trace.set_span_in_context(trace.INVALID_SPAN, Context())
 """The context of a measurement without an exemplar, where one would cost more than it is worth."""
 
-_COUNTED: Callable[[Usage], tuple[int, ...]] = attrgetter(*semconv.USAGE_COUNTERS)
+# The parts of the counts; input and output, which come first, have histograms, too.
+_PARTS: Sequence[Callable[[Usage], int]] = tuple(map(attrgetter, [*semconv.USAGE_COUNTERS][2:]))
 
 # Batches that the SDK records take milliseconds, in which nothing else runs.
 _MAX_OWN, _MAX_BATCH = 256, 8
@@ -40,7 +41,25 @@ _ALONE_S = 0.01
 _Column = tuple[Recorder, Sequence[float], dict[str, str | int], Sequence[CallRow]]
 """A histogram, values, the attributes that all of them have, and the calls they come from."""
 
-_NOTHING = (0,) * len(semconv.USAGE_COUNTERS)
+
+class _Tokens(NamedTuple):
+    """The tokens of those calls whose providers have reported any: each, and the total by kind."""
+
+    calls: Sequence[CallRow]
+    input: Sequence[int]
+    output: Sequence[int]
+    totals: Sequence[int]
+
+    @classmethod
+    def of(cls, calls: Sequence[CallRow]) -> _Tokens:
+        used = [call.usage for call in calls if call.usage is not None]
+        counted = (
+            calls if len(used) == len(calls) else [each for each in calls if each.usage is not None]
+        )
+        inputs = [usage.input_tokens for usage in used]
+        outputs = [usage.output_tokens for usage in used]
+        parts = [sum(map(part, used)) for part in _PARTS]
+        return cls(counted, inputs, outputs, (sum(inputs), sum(outputs), *parts))
 
 
 class _Names(NamedTuple):
@@ -193,14 +212,15 @@ class MeshMetrics:
             logger.exception("the application's SDK has not recorded some values of calls")
 
     def _settle(self, labels: CallLabels, calls: list[CallRow]) -> None:
+        tokens = _Tokens.of(calls)
         if self._bank is not None:
             self._bank.record_all(
                 (histogram, amounts, attributes)
-                for histogram, amounts, attributes, _ in self._values(labels, calls)
+                for histogram, amounts, attributes, _ in self._values(labels, calls, tokens)
             )
-        self._count(labels, calls)
+        self._count(labels, calls, tokens)
         if self._bank is None:
-            self._record_each(self._values(labels, calls))
+            self._record_each(self._values(labels, calls, tokens))
 
     def _record_each(self, values: Iterable[_Column]) -> None:
         """Have the SDK record values.
@@ -220,18 +240,17 @@ class MeshMetrics:
         if failure is not None:
             raise failure
 
-    def _count(self, labels: CallLabels, calls: list[CallRow]) -> None:
+    def _count(self, labels: CallLabels, calls: list[CallRow], tokens: _Tokens) -> None:
         self.requests.add(len(calls), labels.request)
         if attempts := sum([call.has_sole_attempt for call in calls]):
             self.attempts.add(attempts, labels.attempt)
         if not labels.is_inference:
             return
-        used = [_COUNTED(call.usage) for call in calls if call.usage is not None]
-        totals = [sum(column) for column in zip(*used, strict=True)]
-        self._usage.add(labels.usage, totals or _NOTHING)  # by the convention, of every call
+        used = len(tokens.calls)
+        self._usage.add(labels.usage, tokens.totals)  # by the convention, of every call
         if used and labels.asm is not None:
-            self._asm.add(labels.asm, totals[: len(semconv.ASM_COUNTERS)])
-        if len(used) < len(calls):
+            self._asm.add(labels.asm, tokens.totals[: len(semconv.ASM_COUNTERS)])
+        if used < len(calls):
             missing = sum(call.is_success for call in calls if call.usage is None)
             if missing:
                 self._without_usage.add(missing, labels.key)
@@ -242,7 +261,9 @@ class MeshMetrics:
             for per_chunk in self._per_chunk:
                 per_chunk.record(each, labels.plain, UNTRACED)
 
-    def _values(self, labels: CallLabels, calls: list[CallRow]) -> Iterable[_Column]:
+    def _values(
+        self, labels: CallLabels, calls: list[CallRow], tokens: _Tokens
+    ) -> Iterable[_Column]:
         """Return the durations and token counts of calls, by histogram."""
         plain, failed = labels.plain, labels.failed
         durations = [call.duration_s for call in calls]
@@ -256,18 +277,16 @@ class MeshMetrics:
                 yield histogram, firsts, plain, streams
             if paced := [call for call in streams if _has_pace(call)]:
                 yield self._per_token, list(map(_per_token, paced)), plain, paced
-        with_usage = [call for call in calls if call.usage is not None]
-        if not with_usage:
+        if not tokens.calls:
             return
-        used = [call.usage for call in calls if call.usage is not None]
-        directions = [([usage.input_tokens for usage in used], labels.input)]
+        directions = [(tokens.input, labels.input)]
         if labels.has_output:
-            directions.append(([usage.output_tokens for usage in used], labels.output))
+            directions.append((tokens.output, labels.output))
         for index, (amounts, attributes) in enumerate(directions):
             if self._token_usage is not None:
-                yield self._token_usage, amounts, attributes, with_usage
+                yield self._token_usage, amounts, attributes, tokens.calls
             if self._token_histograms is not None:
-                yield self._token_histograms[index], amounts, failed, with_usage
+                yield self._token_histograms[index], amounts, failed, tokens.calls
 
 
 def _has_pace(call: CallRow) -> bool:

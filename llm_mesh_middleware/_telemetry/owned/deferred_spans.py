@@ -39,14 +39,22 @@ NOTHING: dict[str, Any] = {}
 """The attributes of a span that has none; never changed."""
 
 _TRACE_FLAGS = tuple(TraceFlags(flags) for flags in range(4))
-_FLAGS = tuple(b"-%02x" % flags for flags in range(4))
+_FLAGS = tuple(b"%02x" % flags for flags in range(4))
 
 
 class Handover(Protocol):
-    """Takes spans that have ended."""
+    """Takes spans that have ended.
 
-    def is_open(self) -> bool:
-        """Return whether no processor handles the start of a span."""
+    `group` has the processors, of which `is_open` and `seen` tell those that were there at the last
+    look. `is_open`: no processor handles the start of a span.
+    """
+
+    group: Any
+    seen: object
+    is_open: bool
+
+    def look(self) -> None:
+        """Look at the processors that there are now."""
 
     def take(self, span: DeferredSpan) -> None:
         """Take a span; it is not changed any more."""
@@ -216,7 +224,7 @@ class DeferredSpan(trace.Span, ReadableSpan):
         if self.trace_state:
             return None
         ids = hexlify(self.ids, "-", -16)
-        return ((b"traceparent", b"00-" + ids + _FLAGS[self.flags]),)
+        return ((b"traceparent", b"-".join((b"00", ids, _FLAGS[self.flags]))),)
 
     def is_recording(self) -> bool:
         """Return whether it has not ended."""

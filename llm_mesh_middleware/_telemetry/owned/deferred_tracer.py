@@ -34,7 +34,10 @@ class DeferredTracer(trace.Tracer):
 
     def __init__(self, tracer: SDKTracer, handover: Handover) -> None:
         self._tracer = tracer
-        self._config = getattr(tracer, "_tracer_config", None)
+        self._tracer_config = None
+        # Which the SDK replaces; releases without it are never switched off.
+        self._configured: Any = tracer if hasattr(tracer, "_tracer_config") else self
+        self._config = self._configured._tracer_config
         self.handover = handover
         self.scope: InstrumentationScope = tracer._instrumentation_scope
         self.info = tracer.instrumentation_info
@@ -62,10 +65,13 @@ class DeferredTracer(trace.Tracer):
         set_status_on_exception: bool = True,
     ) -> trace.Span:
         """Start a span, or return one that is not recorded; `attributes` must not be changed."""
-        sdk = self._tracer
-        if not self.handover.is_open() or getattr(sdk, "_tracer_config", None) is not self._config:
-            return sdk.start_span(name, context, kind, attributes, links, start_time)
-        parent = _parent(context)
+        handover = self.handover
+        if handover.group._span_processors is not handover.seen:
+            handover.look()
+        if not handover.is_open or self._configured._tracer_config is not self._config:
+            return self._tracer.start_span(name, context, kind, attributes, links, start_time)
+        # An empty context has none; instead of None, the current one would be read.
+        parent = None if context is not None and not context else _parent(context)
         if not self._is_plain:
             return self._sampled(name, context, parent, kind, attributes, links or (), start_time)
         if parent is None:
@@ -136,8 +142,6 @@ def _random_flag(ids: IdGenerator, parent: SpanContext | None) -> int:
 
 
 def _parent(context: Context | None) -> SpanContext | None:
-    if not context and context is not None:  # an empty one; the current one would be None
-        return None
     span = trace.get_current_span(context)
     if span is trace.INVALID_SPAN:
         return None

@@ -10,6 +10,7 @@ Processors may be added at any time.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -59,7 +60,10 @@ class DeferredSpanExporter(SpanExporter):
 
 
 class ProcessorHandover:
-    """The processors of a provider."""
+    """The processors of a provider, its `group`; they are looked at when others are `seen` there.
+
+    `is_open`: none of those seen handles the start of a span.
+    """
 
     def __init__(
         self,
@@ -70,37 +74,32 @@ class ProcessorHandover:
 
         It is None if the exporters belong to the application.
         """
-        self._all: Any = provider._active_span_processor
+        self.group: Any = provider._active_span_processor
         self._wrapped = wrapped
-        self._seen: object = None
-        self._is_open = False
+        self.seen: object = None
+        self.is_open = False
         self._queues: Sequence[Callable[[Any], None]] | None = None
-
-    def is_open(self) -> bool:
-        """Return whether no processor handles the start of a span."""
-        present = self._all._span_processors
-        if present is not self._seen:
-            self._look_at(present)
-        return self._is_open
+        self.look()
 
     def take(self, span: DeferredSpan) -> None:
         """Queue the span, or pass it to the processors."""
-        present = self._all._span_processors
-        if present is not self._seen:  # a processor was added since its start
-            self._look_at(present)
+        if self.group._span_processors is not self.seen:  # one was added since its start
+            self.look()
         queues = self._queues
         if queues is None:
-            self._all.on_end(span)
+            self.group.on_end(span)
         elif span.flags & _SAMPLED:
             for queue in queues:
                 queue(span)
 
-    def _look_at(self, present: Any) -> None:
-        self._is_open = all(map(_ignores_starts, present))
+    def look(self) -> None:
+        """Look at the processors that there are now."""
+        present = self.group._span_processors
+        self.is_open = all(map(_ignores_starts, present))
         queues = [self._queue(each) for each in present]
         found = [queue for queue in queues if queue is not None]
         self._queues = found if len(found) == len(queues) else None
-        self._seen = present
+        self.seen = present
 
     def _queue(self, processor: SpanProcessor) -> Callable[[Any], None] | None:
         """Return what queues spans of a batch processor, None for any other processor."""
@@ -108,12 +107,33 @@ class ProcessorHandover:
             return None
         try:
             batches: Any = processor._batch_processor
-            queue: Callable[[Any], None] = batches.emit
+            queue = _queue_of(batches)
             if not isinstance(batches._exporter, DeferredSpanExporter):
                 batches._exporter = self._wrapped(batches._exporter)
         except AttributeError:  # another release of the SDK
             return None
         return queue
+
+
+def _queue_of(batches: Any) -> Callable[[Any], None]:
+    """Return what queues a span of a batch, and wakes the thread that exports a full one.
+
+    The SDK asks the system for the process each time; after a fork, Python has told it already.
+    """
+    emit: Callable[[Any], None] = batches.emit
+    if not (hasattr(os, "register_at_fork") and hasattr(batches, "_shutdown")):
+        return emit
+    queue = batches._queue
+    most = min(batches._max_export_batch_size, batches._max_queue_size) - 1
+    append = queue.appendleft
+
+    def put(span: Any) -> None:
+        if len(queue) < most and not batches._shutdown:
+            append(span)
+        else:
+            emit(span)
+
+    return put
 
 
 def _ignores_starts(processor: SpanProcessor) -> bool:

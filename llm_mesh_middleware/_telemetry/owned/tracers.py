@@ -63,10 +63,9 @@ def adopt_tracers(
         if type(provider._active_span_processor) not in _COMPOSITES:
             return
         handover = ProcessorHandover(provider, wrapped)
-        is_open = handover.is_open()
     except AttributeError:  # another release of the SDK
         return
-    if is_open:
+    if handover.is_open:
         register(provider, partial(_late, handover))
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 
+from ..._core.private import PerCall
 from ..._core.values.messages import Failure, ResponseHead, UpstreamRequest
 from .. import semconv
 from .propagation import LazyContext
@@ -20,32 +21,30 @@ SpanMode = Literal["on_retry", "always", "never"]
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-class Attempt:
+class Attempt(PerCall):
     """One attempt; `ended_ns` is when its response's head had come, or it had failed.
 
     `failure` is its `error.type`, None for a success. `was_replaced`: another attempt began after
     it had ended.
     """
 
-    __slots__ = ("begun_ns", "ended_ns", "failure", "request", "span", "status", "was_replaced")
-
-    def __init__(self, request: UpstreamRequest, begun_ns: int) -> None:
-        self.request = request
-        self.begun_ns = begun_ns
-        self.span: Span | None = None
-        self.status: int | None = None
-        self.failure: str | None = None
-        self.ended_ns: int | None = None
-        self.was_replaced = False
+    request: UpstreamRequest
+    begun_ns: int
+    span: Span | None = None
+    status: int | None = None
+    failure: str | None = None
+    ended_ns: int | None = None
+    was_replaced: bool = False
 
     def end(self, answer: ResponseHead | Failure) -> None:
         """End the attempt, which has a response head or has failed."""
         self.ended_ns = time.time_ns()
-        if isinstance(answer, Failure):
+        if answer.__class__ is Failure:
             self.failure = answer.error.code
         else:
-            self.status = status = answer.status
-            self.failure = str(status) if status >= 400 else None
+            self.status = status = answer.status  # type: ignore[union-attr]
+            if status >= 400:
+                self.failure = str(status)
         if self.span is not None:
             _finish(self.span, self)
 

@@ -64,16 +64,17 @@ def own_attributes(
             found[semconv.USAGE_OUTPUT] = usage.output_tokens
         if usage.cache_read_tokens or usage.cache_write_tokens or usage.reasoning_tokens:
             add_shares(found, usage)
-        for kind, amount in usage.modalities:
-            found[f"gen_ai.usage.{kind}"] = amount
+        if usage.modalities:
+            for kind, amount in usage.modalities:
+                found[f"gen_ai.usage.{kind}"] = amount
     if progress.charges and (cost := progress.cost) is not None:
         found[semconv.COST_CURRENCY], amount = cost
         found[semconv.COST_AMOUNT] = amount / 1e9
     if progress.decisions and (decisions := notable(progress.decisions)):
         found[semconv.POLICY_DECISIONS] = tuple(decisions)
     if summary is not None:
-        if summary.id is not None:
-            found[semconv.RESPONSE_ID] = summary.id[:_MAX_TEXT]
+        if (shown := summary.id) is not None:
+            found[semconv.RESPONSE_ID] = shown if len(shown) <= _MAX_TEXT else shown[:_MAX_TEXT]
         if summary.events:
             found[semconv.CHUNK_COUNT] = summary.events
     return found

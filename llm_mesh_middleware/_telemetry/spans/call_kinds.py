@@ -15,6 +15,7 @@ import msgspec
 from ..._core.values.messages import UpstreamRequest
 from ..._core.values.operations import Operation
 from ..._core.values.selection import Selection
+from ..._core.values.summary import AnswerSummary
 from .. import semconv
 from ..ending import Ending
 from ..metrics.labels import CallKey, call_labels, has_output
@@ -31,6 +32,7 @@ _MAX_TEXT = 256
 _MAX_KINDS = 512
 _MAX_ENDS = 64
 _MAX_END_CHARS = 1024
+_NO_SUMMARY = AnswerSummary()
 _API_TYPES = {"/chat/completions": "chat_completions", "/responses": "responses"}
 
 
@@ -95,7 +97,7 @@ class CallKinds:
 
     def end(self, kind: CallKind, progress: CallProgress, ending: Ending) -> CallEnd:
         """Return how a call has ended; `kind` is that of its last attempt."""
-        last, summary = progress.last, progress.summary
+        last, summary = progress.last, progress.summary or _NO_SUMMARY
         key = (
             progress.attempts,
             ending.status,
@@ -103,16 +105,15 @@ class CallKinds:
             ending.error is None,
             ending.usage is None,
             ending.outcome if progress.is_stream else None,
-            None if last is None else (last.preferred_host, last.added_usage, last.dropped),
-            None
-            if summary is None
-            else (
-                summary.model,
-                summary.system_fingerprint,
-                summary.service_tier,
-                summary.finish_reasons,
-                summary.dropped,
-            ),
+            last and last.preferred_host,
+            last and last.added_usage,
+            last and last.dropped,
+            summary is _NO_SUMMARY,
+            summary.model,
+            summary.system_fingerprint,
+            summary.service_tier,
+            summary.finish_reasons,
+            summary.dropped,
         )
         found = kind.ends.get(key)
         if found is None:

@@ -44,12 +44,6 @@ class LazyContext:
         self.span = span
         self._context = base if span is None else None
 
-    def enter(self, span: Span) -> None:
-        """Have a span be active in it."""
-        if self.span is not None:
-            self.base = self.context
-        self.span, self._context = span, None
-
     @property
     def context(self) -> Context:
         """The context in which the span is active."""
