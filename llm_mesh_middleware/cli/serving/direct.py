@@ -17,13 +17,12 @@ from collections.abc import Awaitable
 import msgspec
 
 from ...asgi import ASGIApp, LLMMeshMiddleware, Receive, Scope, Send
-from ...asgi._responder import ReplyClient, Responder
 from ...inbound import Addressed, ClientRequest, Headers
 
 __all__ = ["Arrival", "Direct", "RequestHead", "Sidecar"]
 
 # A number is found in bytes at a quarter of the price of other bytes.
-_SLASH, _PERCENT, _HASH = b"/%#"
+_SLASH, _PERCENT, _HASH, _QUESTION = b"/%#?"
 
 
 class Arrival(msgspec.Struct, frozen=True):
@@ -55,30 +54,32 @@ class Direct:
         default_host: str | None = None,
         view_port: int | None = None,
     ) -> None:
-        self._inbound, self._interrupts = middleware._inbound, middleware._interrupts
+        self.inbound, self.interrupts = middleware._inbound, middleware._interrupts
         self._default_host = (default_host or "").encode()
         self._view_port = view_port
 
     @property
     def body_limit_s(self) -> float:
         """How long a body may take to arrive."""
-        return self._inbound.mesh.settings.request_timeout
+        return self.inbound.mesh.settings.request_timeout
 
     def address(self, head: RequestHead, body: bytes) -> tuple[Addressed, ClientRequest] | None:
         """Return a request and what it addresses, or None if it is for the application."""
         target, headers, arrival = head.target, head.headers, head.arrival
         names = headers.by_name
-        if self._inbound.has_callables:
+        if self.inbound.has_callables:
             return None
         if target[0] != _SLASH or _PERCENT in target or _HASH in target:
             return None
         if b"origin" in names or b"sec-fetch-site" in names or head.method == "CONNECT":
             return None
-        name = headers.one(b"host")
+        name = headers.one(b"host") if headers.has_duplicates else names.get(b"host")
         if name is None or (self._view_port is not None and arrival.port == self._view_port):
             return None
-        mesh = self._inbound.mesh
-        path, _, query = target.decode("latin-1").partition("?")
+        mesh = self.inbound.mesh
+        path, query = target.decode("latin-1"), ""
+        if _QUESTION in target:
+            path, _, query = path.partition("?")
         host = mesh.find(name)
         if host is None:
             if not self._default_host or path == "/healthz":
@@ -102,13 +103,6 @@ class Direct:
             query=query,
         )
         return Addressed(host, (name,), None, path), request
-
-    def respond(
-        self, addressed: Addressed, request: ClientRequest, client: ReplyClient, *, has_body: bool
-    ) -> Awaitable[None]:
-        """Serve a request that `address` returned; `has_body`: it has been given its body."""
-        responder = Responder(self._inbound, addressed, client, self._interrupts, has_body)
-        return responder.respond(request)
 
 
 class Sidecar:

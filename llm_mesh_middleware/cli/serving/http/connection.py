@@ -145,9 +145,7 @@ class SidecarProtocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse `data`; a head only up to its limit."""
-        if self._is_idle:
-            self._is_idle = False
-            self._countdown.stop()
+        self._is_idle = False
         while self._in_head and data and not self._is_refused:
             left = self.max_head_bytes - self._head_bytes
             if left <= 0:
@@ -156,10 +154,10 @@ class SidecarProtocol(asyncio.Protocol):
             piece, data = (data, b"") if len(data) <= left else (data[:left], data[left:])
             self._head_bytes += len(piece)
             self._parse(piece)
-            if self._transport.is_closing():  # the parser could not read it
-                return
         if data and not self._is_refused:
             self._parse(data)
+        if self._is_refused:
+            return
         if self._in_head:
             if self._head_bytes and not self._is_timed:
                 self._time_head()
@@ -173,6 +171,7 @@ class SidecarProtocol(asyncio.Protocol):
             self._read_without_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError:
             if not self._is_refused:  # else `_TooManyRequests` was raised here
+                self._is_refused = True
                 self._transport.write(INVALID)
                 self._transport.close()
         else:
@@ -311,7 +310,8 @@ class SidecarProtocol(asyncio.Protocol):
 
     def dated(self) -> bytes:
         """Return the header lines of every reply."""
-        return DATES.lines(self._server.default_headers)
+        fields = self._server.default_headers
+        return DATES.lines if fields is DATES.fields else DATES.renewed(fields)
 
     def replied(self) -> None:
         """Start the next call, wait for one, or close."""
@@ -325,7 +325,8 @@ class SidecarProtocol(asyncio.Protocol):
         if not call.body.is_complete:
             call.body.drop()
             self._body = None
-        self.resume_reading()
+        if self._is_read_paused:
+            self.resume_reading()
         if self._waiting:
             self._start(self._waiting.popleft())
         elif not self._in_head or not self._head_bytes:
@@ -371,6 +372,8 @@ class SidecarProtocol(asyncio.Protocol):
 
     def _give_up(self) -> None:
         """End a connection that was idle for too long, or too slow with a head."""
+        if not (self._is_idle or self._is_timed):  # a request has come since
+            return
         if self._head_bytes and not self._is_idle:
             self._refuse(TOO_SLOW)
         else:

@@ -9,6 +9,7 @@ from typing import Any
 from ...._core.private import PerCall
 from ...._engine.tasks.interrupt import Interrupt
 from ...._engine.tasks.prompt import within
+from ....asgi._responder import Responder
 from ....asgi.body import GONE, too_late
 from ....exceptions import ClientDisconnected
 from ....inbound import Addressed, ClientRequest, Reply
@@ -37,8 +38,9 @@ class MeshCall(PerCall):
 
     def run(self) -> Awaitable[None]:
         """Serve the request, which nearly always has its body."""
-        has_body = self.body is ARRIVED
-        return self._direct.respond(self._addressed, self._request, self, has_body=has_body)
+        direct, has_body = self._direct, self.body is ARRIVED
+        responder = Responder(direct.inbound, self._addressed, self, direct.interrupts, has_body)
+        return responder.respond(self._request)
 
     def gone(self) -> None:
         """Note that the client has left."""

@@ -57,9 +57,13 @@ class ReplyWriter(PerCall):
 
     def whole(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
         """Write a reply in one piece; its fields have its length."""
-        head = self._head(status, headers)
-        self._sink.send(head + self._framed(body) if body and self._has_body else head)
-        self._end()
+        data = self._head(status, headers)
+        if body and self._has_body:
+            data += self._framed(body) if self._is_chunked else body
+        sink = self._sink
+        sink.send(data)
+        self.is_over = True
+        sink.replied()
 
     def start(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
         """Write a head."""
@@ -75,14 +79,11 @@ class ReplyWriter(PerCall):
         self.write(data)
         if self._is_chunked:
             self._sink.send(b"0\r\n\r\n")
-        self._end()
+        self.is_over = True
+        self._sink.replied()
 
     def _framed(self, data: bytes) -> bytes:
         return b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunked else data
-
-    def _end(self) -> None:
-        self.is_over = True
-        self._sink.replied()
 
     def _head(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
         lines = [*map(b": ".join, headers)]
