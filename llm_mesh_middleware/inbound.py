@@ -107,8 +107,10 @@ class Inbound(Generic[Native]):
         self.has_attributes = self._attributes is not None
         self.has_callables = self.has_attributes or self._authorize is not None
         self._entrance: Entrance | None = None
-        # How long a client may read nothing of its reply; known when the first request is served.
+        # How long a client may read nothing of its reply, and take to send its request; known when
+        # the first one is served.
         self.idle_s: float | None = None
+        self.request_s = 0.0
         self._lock = ForkLock()
 
     @property
@@ -181,7 +183,7 @@ class Inbound(Generic[Native]):
 
     def _make_entrance(self) -> Entrance:
         mesh = self.mesh
-        self.idle_s = mesh.settings.idle_timeout
+        self.idle_s, self.request_s = mesh.settings.idle_timeout, mesh.settings.request_timeout
         self._entrance = mesh._serving.entrance(
             access=replace(mesh.access, authorize=self._authorize),
             attributes=self._attributes,

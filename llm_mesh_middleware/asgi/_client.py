@@ -17,7 +17,7 @@ from .._engine.tasks.interrupt import Interrupt
 from .._engine.tasks.per_loop import per_loop
 from .._engine.tasks.prompt import begun
 from ..exceptions import ClientDisconnected
-from ..inbound import Reply
+from ..inbound import Inbound, Reply
 from .body import GONE, read_body
 from .protocol import Receive, Scope, Send
 
@@ -28,15 +28,12 @@ _delays_of = per_loop(lambda loop: Delays(loop, _UNWATCHED_S))
 
 
 class ASGIClient(PerCall):
-    """Reads a request's body, then watches for the client's departure; sends the reply.
-
-    `limit_s` is how long the body may take to arrive.
-    """
+    """Reads a request's body, then watches for the client's departure; sends the reply."""
 
     _scope: Scope
     _receive: Receive
     _send: Send
-    _limit_s: float
+    _inbound: Inbound[Any]
     loop: asyncio.AbstractEventLoop | None = None
     _watch: asyncio.Task[None] | None = None
     _interrupt: Interrupt = None  # type: ignore[assignment]  # set when serving begins
@@ -57,7 +54,7 @@ class ASGIClient(PerCall):
 
     def aask(self, request: Any, until: float | None) -> bytes | Coroutine[Any, Any, bytes]:
         """Return the body, of at most `request` bytes; then watch the client."""
-        body = read_body(self._receive, request, self._limit_s)
+        body = read_body(self._receive, request, self._inbound.request_s)
         if body.__class__ is not bytes:
             return self._waited_for(body)  # type: ignore[arg-type]
         self._watch_soon()

@@ -56,8 +56,7 @@ class LLMMeshMiddleware:
             await serve(scope, receive, send)
             return
         inbound = self._inbound
-        mesh = inbound.mesh
-        find = mesh.find
+        find = inbound.mesh.find
         raw_headers = scope["headers"]
         fields, addressed = dict(raw_headers), None
         host = fields.get(b"host")
@@ -74,7 +73,7 @@ class LLMMeshMiddleware:
         elif kind == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": "no WebSocket here"})
         else:
-            client = ASGIClient(scope, receive, send, mesh.settings.request_timeout)
+            client = ASGIClient(scope, receive, send, inbound)
             responder = Responder(inbound, addressed, client, self._interrupts)
             headers = Headers(raw_headers, fields)
             await responder.respond(request_of(addressed, headers, scope, scope))
