@@ -117,7 +117,7 @@ class Telemetry:
         compared with the time that an application takes to set them up.
         """
         self._recheck_at = now + _RECHECK_S
-        self._has_listener = _is_sdk_there()
+        self._has_listener = self._has_listener or _is_sdk_there()
         self._lines = direct_handler()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from ..inbound import Addressed, Headers, Inbound
+from ..inbound import Addressed, Inbound
 from .reply import AsyncReply
 from .scope import request_of
 
@@ -33,7 +33,7 @@ async def aserve_scope(
         native: the framework's request, for the application's callables.
         read: returns at most so many bytes of the body.
     """
-    request = request_of(addressed, Headers(scope["headers"]), scope, native)
+    request = request_of(addressed, scope, native)
     return AsyncReply(await inbound.aserve(addressed, request, BodyReader(read)))
 
 

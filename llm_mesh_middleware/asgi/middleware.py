@@ -6,7 +6,7 @@ from typing import Unpack
 
 from .._engine.tasks.interrupt import Interrupt
 from ..exceptions import ConfigError, ServerShutdown
-from ..inbound import AdapterOptions, Headers, Inbound
+from ..inbound import AdapterOptions, Inbound
 from ..mesh import Mesh
 from ._client import ASGIClient
 from ._responder import Responder
@@ -57,10 +57,13 @@ class LLMMeshMiddleware:
             return
         inbound = self._inbound
         find = inbound.mesh.find
-        raw_headers = scope["headers"]
-        fields, addressed = dict(raw_headers), None
-        host = fields.get(b"host")
-        if host is None or len(fields) < len(raw_headers) or scope["path"][:1] != "/":
+        host, hosts_seen = b"", 0
+        for name, value in scope["headers"]:
+            if name == b"host":
+                host = value
+                hosts_seen += 1
+        addressed = None
+        if hosts_seen != 1 or scope["path"][:1] != "/":
             addressed = address_scope(find, scope)
         elif (found := find(host)) is not None:  # nearly every request of the application is not
             addressed = address_named(found, host, scope) or address_scope(find, scope)
@@ -75,8 +78,7 @@ class LLMMeshMiddleware:
         else:
             client = ASGIClient(scope, receive, send, inbound)
             responder = Responder(inbound, addressed, client, self._interrupts)
-            headers = Headers(raw_headers, fields)
-            await responder.respond(request_of(addressed, headers, scope, scope))
+            await responder.respond(request_of(addressed, scope, scope))
 
     def interrupt(self) -> None:
         """End running requests: a stream with an `error` event, anything else with 503.

@@ -33,15 +33,13 @@ def address_named(host: VirtualHost, name: bytes, scope: Mapping[str, Any]) -> A
     return Addressed(host, (name,), None, target)
 
 
-def request_of(
-    addressed: Addressed, headers: Headers, scope: Mapping[str, Any], native: object
-) -> ClientRequest:
+def request_of(addressed: Addressed, scope: Mapping[str, Any], native: object) -> ClientRequest:
     """Return what is known of a request before its body is read."""
     client = scope.get("client")
     return ClientRequest(
         scope["method"],
         addressed.path,
-        headers,
+        Headers(scope["headers"]),
         peer=client[0] if client else None,
         http_version=scope["http_version"],
         scheme=scope.get("scheme", "http"),

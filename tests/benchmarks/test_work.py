@@ -36,16 +36,16 @@ from tests.rows import rows
 
 # About 15 % over what CPython 3.11 counts; later releases count less.
 MAX_OTHERS = 5
-MAX_UNARY = 324
+MAX_UNARY = 298
 MAX_CHUNK = 36
 MAX_JOINED_CHUNK = 2
-MAX_HEAD_READING = 70  # the calls that split a plain head are many, and take half the time
+MAX_HEAD_READING = 68  # the calls that split a plain head are many, and take half the time
 MAX_CHUNK_READING = 7
 # Of a sampled unary request whose values wait for a batch; about 10 % over, without the SDK's.
-MAX_TELEMETRY = 88  # of a sampled unary request; about 10 % over, the SDK's own not counted
+MAX_TELEMETRY = 84  # of a sampled unary request; about 10 % over, the SDK's own not counted
 
 # More than the same call has without it, the SDK's own included.
-MAX_OWNED_SDK = 97  # about 640 where the application owns the SDK, with a batch of one
+MAX_OWNED_SDK = 91  # about 640 where the application owns the SDK, with a batch of one
 # The usage of a response is among these: nobody else asks for it.
 MAX_ACCESS_LINE = 39
 MAX_LIMIT = 15
@@ -60,8 +60,8 @@ MAX_READ_DELTA = 11
 # Whole calls.
 MAX_CACHE_HIT = 262  # less than the same call takes
 MAX_SERVE = 436
-MAX_OUTBOUND = 278
-MAX_WSGI = 423
+MAX_OUTBOUND = 256
+MAX_WSGI = 398
 
 
 @pytest.fixture(autouse=True)

@@ -38,10 +38,11 @@ class Headers:
 
     __slots__ = ("by_name", "has_duplicates", "raw")
 
-    def __init__(self, raw: RawHeaders = (), by_name: Mapping[bytes, bytes] | None = None) -> None:
-        """Store `raw`, and `by_name` if it is known."""
+    by_name: Mapping[bytes, bytes]
+
+    def __init__(self, raw: RawHeaders = ()) -> None:
         self.raw = raw
-        self.by_name = by_name = dict(raw) if by_name is None else by_name
+        self.by_name = by_name = dict(raw)
         self.has_duplicates = len(by_name) < len(raw)
 
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
