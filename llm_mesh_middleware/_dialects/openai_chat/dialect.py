@@ -14,7 +14,7 @@ from ..openai.content import message_of, read_request_content
 from ..openai.errors import error_body
 from ..same import SameTransformer
 from .answers import ChatAnswers
-from .facts import ChatFacts, lacks_choices, read_fields
+from .facts import ChatFacts, lacks_choices, read_completion, read_fields
 from .passing import without_foreign_proofs
 from .texts import ChatTexts
 from .transformer import CompletionTransformer
@@ -46,6 +46,8 @@ class OpenAIChat(BaseDialect):
 
     def read_whole(self, body: bytes) -> Whole | None:
         """Return the facts of a whole response, or None if no SDK can read it."""
+        if (completion := read_completion(body)) is not None:
+            return completion
         fields = read_fields(body)
         if fields is not None and fields.choices is None and lacks_choices(fields, body):
             return None

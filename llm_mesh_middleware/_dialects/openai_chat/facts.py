@@ -8,7 +8,7 @@ leniently.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
@@ -28,6 +28,7 @@ __all__ = [
     "ChatFields",
     "is_completion",
     "lacks_choices",
+    "read_completion",
     "read_fields",
     "without_usage",
 ]
@@ -89,18 +90,6 @@ class ChatFields(_Facts, gc=False):
 
     def summary(self, body: bytes | None) -> AnswerSummary:
         """Return what a whole response says of itself; `body` is kept with it."""
-        choice = self._lone_choice()
-        if choice is not None and self.error is None:  # as with all but a few
-            return AnswerSummary(
-                self.id,
-                self.model,
-                self.system_fingerprint,
-                self.service_tier,
-                (_reason(choice.finish_reason),),
-                None if self.usage is None else self.usage.counted(),
-                0,
-                body,
-            )
         facts = ChatFacts()
         facts.add(self)
         facts.events = 0
@@ -108,16 +97,41 @@ class ChatFields(_Facts, gc=False):
 
     def counted(self) -> Usage | None:
         """Return the token counts."""
-        if self.usage is None or self._lone_choice() is None:
-            return self.summary(None).usage
-        return self.usage.counted()
+        return self.summary(None).usage
 
-    def _lone_choice(self) -> _Choice | None:
-        """Return the only choice, if the counts are in their usual place."""
-        choices = self.choices
-        if choices is None or len(choices) != 1 or self.x_groq is not None:
-            return None
-        return choices[0] if choices[0].usage is None else None
+
+class _OnlyChoice(msgspec.Struct, gc=False):
+    finish_reason: str | None = None
+    usage: None = None
+
+
+class Completion(_Facts, gc=False, kw_only=True):
+    """A whole response as nearly all are: one choice, no error, the counts in their usual place."""
+
+    is_error: ClassVar[bool] = False
+
+    choices: tuple[_OnlyChoice]
+    usage: ChatUsage | None = None
+    type: None = None
+    x_groq: None = None
+    error: None = None
+
+    def summary(self, body: bytes | None) -> AnswerSummary:
+        """Return what it says of itself; `body` is kept with it."""
+        return AnswerSummary(
+            self.id,
+            self.model,
+            self.system_fingerprint,
+            self.service_tier,
+            (_reason(self.choices[0].finish_reason),),
+            None if self.usage is None else self.usage.counted(),
+            0,
+            body,
+        )
+
+    def counted(self) -> Usage | None:
+        """Return the token counts."""
+        return None if self.usage is None else self.usage.counted()
 
 
 read_fields = LenientDecoder(ChatFields)
@@ -125,7 +139,7 @@ _decode_deltas = msgspec.json.Decoder(list[_Continuation]).decode
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-class _Completion(msgspec.Struct, gc=False):
+class _Unread(msgspec.Struct, gc=False):
     """A completion with one choice and no error, of which nothing else is read."""
 
     choices: tuple[msgspec.Raw]
@@ -133,16 +147,25 @@ class _Completion(msgspec.Struct, gc=False):
     error: None = None
 
 
-_decode_completion = msgspec.json.Decoder(_Completion).decode
+_decode_unread = msgspec.json.Decoder(_Unread).decode
+_decode_completion = msgspec.json.Decoder(Completion).decode
 
 
 def is_completion(body: bytes) -> bool:
     """Return whether a body is a completion as nearly all are; of another, the facts decide."""
     try:
-        _decode_completion(body)
+        _decode_unread(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return True
+
+
+def read_completion(body: bytes) -> Completion | None:
+    """Return the facts of a completion as nearly all are, None of another body."""
+    try:
+        return _decode_completion(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 # Members that hold a part of a response in one dialect or another.
