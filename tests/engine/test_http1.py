@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterable, Iterator
 from types import FrameType
@@ -181,6 +182,34 @@ def feed_all(answer: ResponseReader, parts: Iterable[bytes]) -> None:
         answer.feed(data)
         if answer.error is not None:  # good bytes came with the fault
             raise answer.error
+
+
+def test_a_chunk_that_comes_alone_is_read_by_its_size() -> None:
+    for size in range(1, 1100):
+        content = b"\r\n" * (size // 2) + b"0" * (size % 2)
+        for first in (b"%x", b"%X", b"%04x"):
+            answer = ResponseReader()
+            assert answer.feed_head(CHUNKED) == b""
+            assert answer.feed(first % size + b"\r\n" + content + b"\r\n") == content
+            assert answer.feed(b"1\r\nx\r\n") == b"x"
+
+
+def test_no_bytes_of_another_size_are_a_chunk() -> None:
+    for total in range(1, 300):
+        for begin in (b"\0", b"0"):
+            sent = (begin * total)[: max(total - 2, 0)] + b"\r\n"[:total]
+            whole, cut = answers_to([sent]), answers_to([sent[at : at + 1] for at in range(total)])
+            assert whole == cut == b""
+
+
+def answers_to(parts: list[bytes]) -> bytes:
+    """What is read of the body of a chunked answer, up to what is wrong in it."""
+    answer, body = ResponseReader(), b""
+    answer.feed_head(CHUNKED)
+    with contextlib.suppress(NotHTTP):
+        for part in parts:
+            body += answer.feed(part)
+    return body
 
 
 def test_what_comes_before_a_wrong_chunk_is_delivered() -> None:

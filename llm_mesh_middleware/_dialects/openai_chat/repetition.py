@@ -38,24 +38,25 @@ _decode_text = msgspec.json.Decoder(str).decode
 class Repetition:
     """The common bytes of the events of one stream."""
 
-    __slots__ = ("_begin", "_between", "_end", "_may_learn", "_text")
+    __slots__ = ("_after", "_before", "_begin", "_between", "_end", "_may_learn", "_text")
 
     def __init__(self) -> None:
         self._begin = self._end = self._between = b""
+        self._before = self._after = b""  # the same without the quotes of the text
         self._text = slice(0)  # where the text is in an event without its empty line
         self._may_learn = _MAX_LEARNT
 
     def count(self, data: bytes) -> int:
         """Return the number of events in `data`; 0 if one of them differs in more than its text."""
-        begin = self._begin
+        begin = self._before
         if not begin or (rest := data.removeprefix(begin)) is data:
             return 0
-        text = rest.removesuffix(self._end)
+        text = rest.removesuffix(self._after)  # with its quotes, if it is a text
         if text is rest:
             return 0
         try:
             if _LF not in text:
-                _decode_text(b'"' + text + b'"')
+                _decode_text(text)
                 return 1
             found = self._texts(data)
             texts = _decode_texts(b'["%b"]' % _BETWEEN.join(found))
@@ -94,6 +95,7 @@ class Repetition:
                 stop = _end_of_text(event, start)
                 if stop > start:  # the text may be in another member if this one is empty
                     self._begin, self._end = event[:start], event[stop:]
+                    self._before, self._after = self._begin[:-1], self._end[1:]
                     self._between = self._end + self._begin
                     self._text = slice(start, stop - len(event) + 2)
                     return True

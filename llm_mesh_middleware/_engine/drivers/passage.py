@@ -165,23 +165,23 @@ class Passage:
         if not data:  # nothing more comes by the tap
             self._end(self._step)
             return
-        loop, task = self._loop, self._task
+        loop, task, body, step = self._loop, self._task, self._body, self._step
         item: Any = None
         _enter_task(loop, task)
         try:
-            item = self._body.send(data)
-            while item.__class__ is bytes:
+            item = body.send(data)
+            while item is not step and item.__class__ is bytes:
                 if (rest := self._write(item)) is not None:
                     self._rest = rest
                     break
-                item = next(self._body)
+                item = next(body)
         except StopIteration:
             item = None
         except BaseException as error:  # the task raises it
             item = error
         finally:
             _leave_task(loop, task)
-        if item is self._step:
+        if item is step:
             self._since = monotonic()
         else:
             self._end(item)

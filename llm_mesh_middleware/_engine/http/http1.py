@@ -24,6 +24,7 @@ import re
 from typing import NamedTuple
 
 from ..._core.values.headers import Headers
+from ..chunk_lines import FIRST_LINES, MAX_LONE, SIZE_LINE, SIZES, first_line
 from .protocols import MAX_HEAD_BYTES, TOKEN_BYTES, are_names
 
 __all__ = ["NoResponse", "NotHTTP", "ResponseReader"]
@@ -59,9 +60,8 @@ class _Line(NamedTuple):
 
 
 _TOKEN = rb"[" + re.escape(TOKEN_BYTES) + rb"]"
-_SIZE = rb"([0-9A-Fa-f]{1,15})(?:;[^\r\n]*|[ \t]*)\r\n"
-_CHUNK_SIZE = _Line(re.compile(_SIZE), re.compile(rb"[0-9A-Fa-f]"))
-_NEXT_CHUNK = re.compile(rb"\r\n(?!0+[;\r \t])" + _SIZE)  # the lines between two chunks
+_CHUNK_SIZE = _Line(re.compile(SIZE_LINE), re.compile(rb"[0-9A-Fa-f]"))
+_NEXT_CHUNK = re.compile(rb"\r\n(?!0+[;\r \t])" + SIZE_LINE)  # the lines between two chunks
 _CHUNK_END = _Line(re.compile(_CRLF), re.compile(rb"\r\Z"))
 # A trailer must not frame the message that it ends (RFC 9110 6.5.1).
 _TRAILER = _Line(
@@ -159,8 +159,14 @@ class ResponseReader:
         if not data:
             raise self.error or _wrong("end of the body")
         if self._is_chunked:
-            if self._line is _CHUNK_SIZE and (body := self._feed_whole_chunks(data)) is not None:
-                return body
+            if self._line is _CHUNK_SIZE and self._held is None:
+                if (size := len(data)) < MAX_LONE:  # nearly always an event comes alone
+                    rest = data.removeprefix(FIRST_LINES[size] or first_line(size))
+                    content = rest.removesuffix(_CRLF)
+                    if rest is not data and content is not rest:
+                        return content
+                if (body := self._feed_whole_chunks(data)) is not None:
+                    return body
             return self._feed_chunks(data)
         self._left -= len(data)
         if self._left > 0:
@@ -253,16 +259,14 @@ class ResponseReader:
 
         Several are read only without line ends in them.
         """
-        if self._held is not None:
-            return None
         first, _, rest = data.partition(_CRLF)
-        if not (size := _SIZES[first]):
+        if not (size := SIZES[first]):
             return None
         content = rest.removesuffix(_CRLF)
         if size == len(content) and content is not rest:
             return content
         lines = data.split(_CRLF)  # size, content, size, content, nothing
-        sizes, contents = [*map(_SIZES.__getitem__, lines[:-1:2])], lines[1::2]
+        sizes, contents = [*map(SIZES.__getitem__, lines[:-1:2])], lines[1::2]
         is_whole = not lines[-1] and all(sizes) and sizes == [*map(len, contents)]
         return b"".join(contents) if is_whole else None
 
@@ -351,23 +355,6 @@ class _Beginnings(dict[bytes, tuple[int, bool] | None]):
         return found
 
 
-class _Sizes(dict[bytes, int]):
-    """The size in the first line of a chunk, without its end; 0 if the other path must judge it.
-
-    Events of a stream have few sizes: at most 1,024 lines of 24 bytes are kept.
-    """
-
-    def __missing__(self, line: bytes) -> int:
-        if len(line) > 24:
-            return 0
-        begin = _CHUNK_SIZE.whole.fullmatch(line + _CRLF)
-        found = 0 if begin is None else int(begin[1], 16)
-        if len(self) >= 1024:
-            self.clear()
-        self[line] = found
-        return found
-
-
 class _LowerNames(dict[bytes, bytes | None]):
     """A field name in lower case; None if it is none. At most 1,024 of 64 bytes are kept."""
 
@@ -382,7 +369,6 @@ class _LowerNames(dict[bytes, bytes | None]):
 
 _BEGINNINGS = _Beginnings()
 _LOWER_NAMES = _LowerNames()
-_SIZES = _Sizes()
 
 
 def _fields(lines: bytes) -> Fields:
