@@ -29,6 +29,9 @@ class AsyncSending(Protocol):
     async def aclose(self) -> None:
         """Close the connections."""
 
+    def abandon(self) -> None:
+        """Let go of the connections: their event loop is closed."""
+
 
 async def run_script(lines: AsyncSending, script: Script, calls: Sequence[Arguments]) -> list[Any]:
     """Return the script's answer to each call, as `Lines.run` does."""
@@ -104,6 +107,11 @@ class AsyncLines:
             self._link.close()
             await asyncio.sleep(0)  # the loop closes its socket
 
+    def abandon(self) -> None:
+        """Let go of the connection: its event loop is closed."""
+        if self._link is not None:
+            self._link.abandon()
+
     async def _connected(self) -> Link:
         async with self._connecting:
             if (link := self.link) is None:
@@ -156,6 +164,13 @@ class AsyncClusterLines:
         """Close the connections."""
         for lines in self._nodes.values():
             await lines.aclose()
+        if self._known is not None:
+            self._known.close()
+
+    def abandon(self) -> None:
+        """Let go of the connections: their event loop is closed."""
+        for lines in self._nodes.values():
+            lines.abandon()
         if self._known is not None:
             self._known.close()
 

@@ -16,13 +16,13 @@ import threading
 from secrets import token_bytes
 from struct import Struct
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from ...._core.caching.entry import Found, Lookup, Save
 from ...._core.caching.lease import Claim, Claimed, Lease
 from ...._core.caching.semantic.similarity import Nearest, Remember
 from ...._core.caching.store import Answer, Request
 from ...._process.forks import follow_forks
+from ..loop_connections import LoopConnections
 from .breaker import Breaker
 from .connecting import FAILURES, Address
 from .leases import FREE, LEASE_MS, Leases
@@ -45,6 +45,7 @@ class RedisCache:
         self._address = Address.of(url, timeout_s)
         self._prefix, self._kind = f"{prefix}:{kind}:", kind
         self._vectors = SharedVectors(self._prefix)
+        self._clients: LoopConnections[Any] = LoopConnections()
         self._begin_process()
         follow_forks(self)
 
@@ -83,8 +84,9 @@ class RedisCache:
         return self._answer(request, answers, holder)
 
     def close(self) -> None:
-        """Close the connections of threads."""
+        """Close the connections of threads, and drop those of event loops that have ended."""
         self.lessor.close()
+        self._clients.abandon()
         if self._made_client is not None:
             self._made_client.close()
 
@@ -92,16 +94,13 @@ class RedisCache:
         """Close the connections of the running event loop."""
         if self.lessor.is_at_work:
             await asyncio.to_thread(self.lessor.close)
-        client = self._clients.pop(asyncio.get_running_loop(), None)
-        if client is not None:
-            await client.aclose()
+        await self._clients.aclose()
 
     def _begin_process(self) -> None:
         """Start again in a forked child: the connections belong to the parent."""
         self._lock = threading.Lock()
         self._made_client: Any = None
         self.lessor = Leases(self._address, self._prefix)
-        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
         self._breaker = Breaker(lambda: None, f"the store of {_CONTENTS[self._kind]}")
 
     @property
@@ -113,9 +112,9 @@ class RedisCache:
 
     def _client_of_loop(self) -> Any:
         loop = asyncio.get_running_loop()
-        client = self._clients.get(loop)
+        client = self._clients.made.get(loop)
         if client is None:
-            client = self._clients[loop] = self._address.async_client()
+            client = self._clients.put(loop, self._address.async_client())
         return client
 
     def _without_server(self, request: Request) -> Answer:

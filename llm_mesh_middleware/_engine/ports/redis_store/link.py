@@ -10,8 +10,10 @@ it, as it spends more on a call than the server does: no task, no timer and no s
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Protocol
 
 import hiredis
@@ -143,6 +145,21 @@ class Link(asyncio.Protocol):
         if transport is not None:
             transport.abort()
         self._fail(error or Disconnected("the connection was closed"))
+
+    def abandon(self) -> None:
+        """Let go of the connection: its event loop is closed, and can call nothing any more.
+
+        The server is told. What waited for an answer has ended with the loop.
+        """
+        transport, self.transport = self.transport, None
+        if transport is None:
+            return
+        own = transport.get_extra_info("socket")
+        with suppress(OSError, RuntimeError, TypeError):  # uvloop has closed it already
+            own.shutdown(socket.SHUT_RDWR)
+        for close in (transport.abort, self._connection._close):
+            with suppress(RuntimeError):
+                close()
 
     def _fail(self, error: Exception) -> None:
         sent, self._sent = self._sent, deque()

@@ -108,6 +108,10 @@ class Pipeline:
             await asyncio.wait(self._tasks)
         await self._lines.aclose()
 
+    def abandon(self) -> None:
+        """Let go of the connections: their event loop is closed."""
+        self._lines.abandon()
+
     def answered(self, waiting: list[Waiting], answers: list[Any]) -> None:
         """Pass on the answers of a connection, or ask again where one is an error."""
         for answer in answers:

@@ -35,6 +35,7 @@ from ...._core.limiting.claims import (
 )
 from ...._process.forks import follow_forks
 from ....exceptions import PolicyUnavailable
+from ..loop_connections import LoopConnections
 from ..memory import MemoryStore
 from .async_lines import AsyncClusterLines, AsyncLines, packed
 from .breaker import WINDOW_S, Breaker
@@ -72,6 +73,7 @@ class RedisStore:
         self._is_cluster = self._address.is_cluster
         self._timeout_s = timeout_s
         self._prefix = prefix
+        self._pipelines: LoopConnections[Pipeline] = LoopConnections(Pipeline.abandon)
         self._begin_process()
         follow_forks(self)
 
@@ -100,7 +102,7 @@ class RedisStore:
         if self._breaker.is_open:
             self._check_breaker()
         loop = asyncio.get_running_loop()
-        pipeline = self._pipelines.get(loop) or self._pipeline(loop)
+        pipeline = self._pipelines.made.get(loop) or self._pipeline(loop)
         claims, slot = request.claims, ""
         only = claims[0]
         if len(claims) == 1 and only.__class__ is BucketClaim and not only.is_shadow:
@@ -141,24 +143,21 @@ class RedisStore:
         self._outbox.flush(within_s)
 
     def close(self) -> None:
-        """Flush, and close the connections of threads."""
+        """Flush, and close the connections of threads, and of event loops that have ended."""
         self.flush()
+        self._pipelines.abandon()
         if self._made_lines is not None:
             self._made_lines.close()
 
     async def aclose(self) -> None:
         """Flush, and close the connections of the running event loop."""
         await asyncio.to_thread(self.flush)
-        pipeline = self._pipelines.pop(asyncio.get_running_loop(), None)
-        if pipeline is not None:
-            await pipeline.aclose()
+        await self._pipelines.aclose()
 
     def _begin_process(self) -> None:
         """Start again in a forked child: the connections belong to the parent."""
         self._lines_lock = threading.Lock()
         self._made_lines: Lines | None = None
-        # Each is kept until `aclose`: a loop that has ended can close nothing.
-        self._pipelines: dict[asyncio.AbstractEventLoop, Pipeline] = {}
         self._process, self._numbers = secrets.token_hex(6), count(1)
         self._local, self._local_lock, self._is_local = MemoryStore(), threading.Lock(), False
         self._outbox = Outbox(self._send, self._slot, WINDOW_S)
@@ -175,7 +174,7 @@ class RedisStore:
 
     def _pipeline(self, loop: asyncio.AbstractEventLoop) -> Pipeline:
         made = AsyncClusterLines if self._is_cluster else AsyncLines
-        pipeline = self._pipelines[loop] = Pipeline(
+        pipeline = Pipeline(
             made(self._address),
             self._breaker,
             self._timeout_s,
@@ -184,7 +183,7 @@ class RedisStore:
             arguments=self._calls,
             undo=self._undo,
         )
-        return pipeline
+        return self._pipelines.put(loop, pipeline)
 
     def _slot(self) -> str:
         return f"{self._process}-{next(self._numbers)}"
