@@ -81,9 +81,19 @@ def explain_request(
     if not request.method:
         operation = host.operation(request.path)
         request = replace(request, method=operation.method if operation else "POST")
-    health = health or HealthRegistry(nullcontext)
+    health = health or HealthRegistry(_NoLock)
     explainer = _Explainer(host, request, forward, mask, health, now, wall_now)
     return explainer.explain()
+
+
+class _NoLock(nullcontext[None]):
+    """Stands in for a lock: what is explained belongs to one thread."""
+
+    def acquire(self) -> None:
+        pass
+
+    def release(self) -> None:
+        pass
 
 
 def _masked(explained: Explanation, mask: Mask, **changes: Any) -> Explanation:
@@ -264,7 +274,7 @@ class _Explainer:
             rule.backends,
             rule.retry,
             operation=operation,
-            health=HealthRegistry(nullcontext),
+            health=HealthRegistry(_NoLock),
             budget=RetryBudget(),
             balancer=balancer,
             call=self._request,

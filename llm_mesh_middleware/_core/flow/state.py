@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from contextlib import AbstractContextManager
 from typing import cast
 
 from ..caching.flights import Flights
@@ -11,6 +10,7 @@ from ..caching.store import CacheStore
 from ..limiting.claims import QuickStore, Store
 from ..limiting.estimate import Learned
 from ..limiting.warnings import Warnings
+from ..provider.health import Lock
 from ..provider.identity import ProviderIdentity
 from ..provider.outliers import HealthChange
 from ..provider.registry import HealthRegistry, ignore_change
@@ -55,7 +55,7 @@ class MeshState:
 
     def __init__(
         self,
-        make_lock: Callable[[], AbstractContextManager[object]],
+        make_lock: Callable[[], Lock],
         store: Store,
         *,
         on_change: Callable[[str, HealthChange], None] = ignore_change,

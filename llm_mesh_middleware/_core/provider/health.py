@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -23,7 +23,17 @@ from .quota import Quota
 from .servers.state import ServerState
 from .slots import Slots, Waiter, Wake
 
-__all__ = ["Lease", "Place", "ProviderHealth", "ProviderStatus"]
+__all__ = ["Lease", "Lock", "Place", "ProviderHealth", "ProviderStatus"]
+
+
+class Lock(AbstractContextManager[object], Protocol):
+    """A lock of the standard library, or what stands in for one where there is a single thread."""
+
+    def acquire(self) -> object:
+        """Wait for the lock, and take it."""
+
+    def release(self) -> object:
+        """Give it back."""
 
 
 class ProviderStatus(msgspec.Struct, frozen=True):
@@ -118,7 +128,7 @@ class ProviderHealth:
         self,
         detection: OutlierDetection,
         max_concurrency: int | None,
-        lock: AbstractContextManager[object],
+        lock: Lock,
         on_change: Callable[[HealthChange], None] = _ignore,
     ) -> None:
         # Some providers reject the mesh's additions to a request, which are then omitted.
@@ -200,11 +210,14 @@ class ProviderHealth:
             body: the body of the request; if the call fails, the body may be the cause.
             is_forced: whether the call is made even if the provider is ejected.
         """
-        detector = self._detector
-        with self._lock:
+        detector, lock = self._detector, self._lock
+        lock.acquire()  # by `with`, a lock takes twice as long
+        try:
             if not (detector.ejected_until is None or is_forced or detector.admits(now)):
                 return None
             return self._leased(now, body) if self._slots.take() else None
+        finally:
+            lock.release()
 
     def queue(self) -> Place:
         """Join the queue for a slot; the caller must leave the place."""
@@ -244,8 +257,9 @@ class ProviderHealth:
         self, lease: Lease, result: CallFailure | Literal["success", "cancelled"], now: float
     ) -> None:
         change = None
-        detector, is_probe = self._detector, lease.is_probe
-        with self._lock:
+        detector, is_probe, lock = self._detector, lease.is_probe, self._lock
+        lock.acquire()  # as in `lease`
+        try:
             self._undecided -= lease._is_undecided
             if self._latency is not None:
                 self._time(self._latency, lease, result, now)
@@ -259,6 +273,8 @@ class ProviderHealth:
                 detector.cancel(is_probe)
             wake = self._slots.free()
             listeners = self._take_listeners() if self._listeners else ()
+        finally:
+            lock.release()
         if wake is not None:
             wake()
         for listener in listeners:

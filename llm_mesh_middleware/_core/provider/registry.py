@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from contextlib import AbstractContextManager
 from functools import partial
 
 from ..values.endpoint import Endpoint
-from .health import ProviderHealth, ProviderStatus
+from .health import Lock, ProviderHealth, ProviderStatus
 from .identity import ProviderIdentity
 from .outliers import HealthChange
 from .servers.metrics_page import ServerLoad
@@ -32,7 +31,7 @@ class HealthRegistry:
 
     def __init__(
         self,
-        make_lock: Callable[[], AbstractContextManager[object]],
+        make_lock: Callable[[], Lock],
         on_change: Callable[[str, HealthChange], None] = ignore_change,
     ) -> None:
         """Create an empty registry.

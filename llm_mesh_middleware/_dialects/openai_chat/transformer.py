@@ -33,6 +33,8 @@ _ONE = (b"1", b"null")
 class CompletionTransformer(SameTransformer):
     """Requests the configured form, and returns the form that the client requested."""
 
+    _is_sound = staticmethod(is_completion)
+
     def __init__(
         self, request: ClientRequest, operation: ServedOperation, upstream: UpstreamOptions
     ) -> None:
@@ -59,9 +61,6 @@ class CompletionTransformer(SameTransformer):
         """Return whether an error names the member that requests usage."""
         is_refused = self.added_usage and answer.status in _REFUSALS
         return is_refused and any(name in answer.body for name in _ADDED)
-
-    def _is_sound(self, body: bytes) -> bool:
-        return is_completion(body)
 
     def _set_members(self, fields: Fields) -> None:
         """Set the configured form, and request usage in a stream."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 
-from ...provider.health import ProviderHealth
+from ...provider.health import Lock, ProviderHealth
 from ...routing.mirror import Mirror
 
 __all__ = ["MirrorStates"]
@@ -18,7 +18,7 @@ __all__ = ["MirrorStates"]
 class MirrorStates:
     """Creates the health of a mirror on first use; its slots are those of `maxConcurrency`."""
 
-    def __init__(self, make_lock: Callable[[], AbstractContextManager[object]]) -> None:
+    def __init__(self, make_lock: Callable[[], Lock]) -> None:
         self._make_lock = make_lock
         self._lock = make_lock()
         self._states: dict[tuple[object, ...], ProviderHealth] = {}
