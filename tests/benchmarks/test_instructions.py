@@ -26,7 +26,7 @@ LIMITS = {
     "SDK of ours": 450,
     "SDK of the application": 1159,
     "access line": 396,
-    "event of a stream": 29.0,
+    "event of a stream": 19.3,
     "translation": 656,
     "limit in memory": 367,
     "limit of tokens in memory": 401,

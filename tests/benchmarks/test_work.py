@@ -37,10 +37,10 @@ from tests.rows import rows
 # About 15 % over what CPython 3.11 counts; later releases count less.
 MAX_OTHERS = 5
 MAX_UNARY = 298
-MAX_CHUNK = 36
+MAX_CHUNK = 28
 MAX_JOINED_CHUNK = 2
 MAX_HEAD_READING = 68  # the calls that split a plain head are many, and take half the time
-MAX_CHUNK_READING = 7
+MAX_CHUNK_READING = 5
 # Of a sampled unary request whose values wait for a batch; about 10 % over, without the SDK's.
 MAX_TELEMETRY = 84  # of a sampled unary request; about 10 % over, the SDK's own not counted
 
