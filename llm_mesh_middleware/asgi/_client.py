@@ -35,6 +35,7 @@ class ASGIClient(PerCall):
     _send: Send
     _inbound: Inbound[Any]
     loop: asyncio.AbstractEventLoop | None = None
+    task: asyncio.Task[None] | None = None
     _watch: asyncio.Task[None] | None = None
     _interrupt: Interrupt = None  # type: ignore[assignment]  # set when serving begins
     _delays: Delays | None = None  # these two are set with the body

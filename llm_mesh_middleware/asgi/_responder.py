@@ -37,6 +37,10 @@ class ReplyClient(Protocol):
     def loop(self) -> asyncio.AbstractEventLoop | None:
         """The running event loop, if it is known."""
 
+    @property
+    def task(self) -> asyncio.Task[None] | None:
+        """The running task, if it is known."""
+
     def begin(self, interrupt: Interrupt) -> None:
         """Serving begins: fire `interrupt` if the client leaves after its request was read."""
 
@@ -77,7 +81,7 @@ class Responder(PerCall):
         """Send the reply, or stop if the client disconnects."""
         client, interrupts, delivery = self._client, self._interrupts, None
         try:
-            with Interrupt(client.loop) as interrupt:
+            with Interrupt(client.loop, client.task) as interrupt:
                 interrupts.add(interrupt)
                 client.begin(interrupt)
                 try:

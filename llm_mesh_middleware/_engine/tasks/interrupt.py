@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from types import TracebackType
+from typing import Any
 
 from ...exceptions import ServerShutdown
 from ..event_loop import running_loop
@@ -16,14 +17,19 @@ class Interrupt:
 
     It works like `asyncio.timeout`, for any event: the task is cancelled, and the cancellation
     becomes the error at the exit; `error` is set as soon as it fires. Other cancellations pass
-    unchanged. `loop` is that of the task; one that is known need not be looked up.
+    unchanged. `loop` is that of the task; if both are known, they need not be looked up.
     """
 
     loop: asyncio.AbstractEventLoop  # set when it is entered
 
-    def __init__(self, known_loop: asyncio.AbstractEventLoop | None = None) -> None:
+    def __init__(
+        self,
+        known_loop: asyncio.AbstractEventLoop | None = None,
+        known_task: asyncio.Task[Any] | None = None,
+    ) -> None:
         self._known_loop = known_loop
-        self._task: asyncio.Task[object] | None = None
+        self._known_task = known_task
+        self._task: asyncio.Task[Any] | None = None
         self._cancelling = 0
         self._is_armed = True
         self.error: Exception | None = None
@@ -44,7 +50,7 @@ class Interrupt:
 
     def __enter__(self) -> Interrupt:
         self.loop = loop = self._known_loop or running_loop()
-        task = asyncio.current_task(loop)
+        task = self._known_task or asyncio.current_task(loop)
         if task is None:
             raise RuntimeError("an Interrupt must be entered in a task")
         self._task = task

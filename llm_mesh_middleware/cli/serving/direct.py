@@ -18,6 +18,7 @@ import msgspec
 
 from ...asgi import ASGIApp, LLMMeshMiddleware, Receive, Scope, Send
 from ...inbound import Addressed, ClientRequest, Headers
+from ...mesh import Mesh
 
 __all__ = ["Arrival", "Direct", "RequestHead", "Sidecar"]
 
@@ -55,6 +56,7 @@ class Direct:
         view_port: int | None = None,
     ) -> None:
         self.inbound, self.interrupts = middleware._inbound, middleware._interrupts
+        self._mesh: Mesh | None = None
         self._default_host = (default_host or "").encode()
         self._view_port = view_port
 
@@ -76,7 +78,9 @@ class Direct:
         name = headers.one(b"host") if headers.has_duplicates else names.get(b"host")
         if name is None or (self._view_port is not None and arrival.port == self._view_port):
             return None
-        mesh = self.inbound.mesh
+        mesh = self._mesh
+        if mesh is None:
+            mesh = self._mesh = self.inbound.mesh
         path, query = target.decode("latin-1"), ""
         if _QUESTION in target:
             path, _, query = path.partition("?")

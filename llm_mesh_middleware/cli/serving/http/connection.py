@@ -273,7 +273,8 @@ class SidecarProtocol(asyncio.Protocol):
 
     def _start(self, call: MeshCall | AppCall) -> None:
         self._current = call
-        call.task = task = self._loop.create_task(self._run(call))
+        # Not by `create_task`: a name of its own, which nobody reads, would be formatted.
+        call.task = task = asyncio.Task(self._run(call), loop=self._loop, name="llm-mesh call")
         self._server.tasks.add(task)
 
     async def _run(self, call: MeshCall | AppCall) -> None:
