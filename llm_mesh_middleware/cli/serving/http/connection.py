@@ -176,7 +176,7 @@ class SidecarProtocol(asyncio.Protocol):
                 self._transport.close()
         else:
             if self._head is not None:
-                self._begin(self._head, is_whole=False)
+                self._begin(self._head, None)
 
     def _new_parser(self) -> Any:
         parser = httptools.HttpRequestParser(self)
@@ -216,7 +216,7 @@ class SidecarProtocol(asyncio.Protocol):
             self._transport.close()
             raise _TooManyRequests
         self._head = RequestHead(
-            method.decode("ascii"),
+            method.decode(),
             self._target,
             Headers(self._fields),
             parser.get_http_version(),
@@ -237,7 +237,7 @@ class SidecarProtocol(asyncio.Protocol):
         if self._in_head:  # a request for an upgrade, which is read again
             return
         if self._head is not None:
-            self._begin(self._head, is_whole=True)
+            self._begin(self._head, joined(self._pieces))
         elif self._body is not None:
             self._body.finish()
             self._body = None
@@ -245,23 +245,26 @@ class SidecarProtocol(asyncio.Protocol):
         self._head_bytes = 0
         self._fields = []
 
-    def _begin(self, head: RequestHead, *, is_whole: bool) -> None:
-        """Start the call of a request, or let it wait for those before it."""
+    def _begin(self, head: RequestHead, data: bytes | None) -> None:
+        """Start the call of a request, or let it wait for those before it.
+
+        `data` is its body, None while that is not whole.
+        """
         pieces, self._pieces, self._head = self._pieces, [], None
         is_old = head.http_version == "1.0"
         writer = ReplyWriter(self, head.method != "HEAD", is_old, head.keeps_alive and not is_old)
         direct = self._direct
-        found = (
-            None if direct is None else direct.address(head, joined(pieces) if is_whole else b"")
-        )
+        found = None if direct is None else direct.address(head, data or b"")
         call: MeshCall | AppCall
         if direct is not None and found is not None:
-            body = ARRIVED if is_whole else IncomingBody.of(self, head.headers, pieces)
-            call = MeshCall(direct, *found, body, writer, self, self._loop)
+            addressed, request = found
+            body = IncomingBody.of(self, head.headers, pieces) if data is None else ARRIVED
+            call = MeshCall(direct, addressed, request, body, writer, self, self._loop)
         else:
-            body = IncomingBody.of(self, head.headers, pieces, is_complete=is_whole)
+            body = IncomingBody.of(self, head.headers, pieces, is_complete=data is not None)
             call = AppCall(self._app, scope_of(head, self._of_scopes()), body, writer, self)
-        self._body = None if is_whole else body
+        if data is None:
+            self._body = body
         if self._current is None:
             self._start(call)
         else:
