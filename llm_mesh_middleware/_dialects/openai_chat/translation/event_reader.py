@@ -126,15 +126,18 @@ class _ChunkReader:
     def _read_choice(self, choice: _Choice, deltas: list[Delta]) -> None:
         delta = choice.delta
         if delta is not None:
+            content = delta.content
+            is_plain = content.__class__ is str  # as in most chunks
             if delta.reasoning_details:
                 self._details.read(delta.reasoning_details, delta.thought, deltas)
-            elif thought := delta.thought:
+            elif (not is_plain or delta.reasoning_content or delta.reasoning) and (
+                thought := delta.thought
+            ):
                 deltas.append(ReasoningDelta(thought))
             if self._details.open is not None and (delta.has_answer or delta.tool_calls):
                 self._details.end(deltas)
             if choice.logprobs is not None and (tokens := tokens_of(choice.logprobs)):
                 deltas.append(LogprobsDelta(tokens))
-            content = delta.content
             if text := content if content.__class__ is str else delta.text:
                 deltas.append(TextDelta(text))
             if delta.annotations:
