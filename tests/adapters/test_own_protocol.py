@@ -51,6 +51,22 @@ def test_a_request_of_http_1_0_gets_a_stream_that_ends_with_its_connection(
     assert response.body == b"".join(STREAM)
 
 
+def test_a_value_that_looks_like_a_field_does_not_frame_a_reply(
+    client: Client, providers: Providers
+) -> None:
+    odd = {
+        "x-request-id": "content-length: 7, connection: close",
+        "x-ratelimit-content-length": "3",
+    }
+    headers = [("content-type", "text/event-stream"), *odd.items()]
+    providers.dashscope.always(Stream(STREAM, headers=headers))
+    for _ in range(2):
+        response = client.ask(request_bytes(DASHSCOPE, STREAMING))
+        assert response.header("transfer-encoding") == "chunked"
+        assert {name: response.header(name) for name in odd} == odd
+        assert response.body == b"".join(STREAM)
+
+
 def test_a_whole_reply_to_http_1_0_ends_its_connection(client: Client) -> None:
     client.send(old(request_bytes(DASHSCOPE)))
     response = client.read()

@@ -13,9 +13,9 @@ class Dates:
         self.lines = b""
 
     def renewed(self, fields: list[tuple[bytes, bytes]]) -> bytes:
-        """Keep `fields`, and return their lines."""
+        """Keep `fields`, and return their lines, each after a line break."""
         self.fields = fields
-        self.lines = b"".join(b"%b: %b\r\n" % field for field in fields)
+        self.lines = b"".join(b"\r\n%b: %b" % field for field in fields)
         return self.lines
 
 
