@@ -7,7 +7,7 @@ are forwarded only if the settings name them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 import msgspec
@@ -104,8 +104,8 @@ _NOTHING: frozenset[bytes] = frozenset()
 
 
 @lru_cache(maxsize=32)  # few providers have other fields than their neighbours
-def _common_but(own: frozenset[bytes]) -> KnownNames[bytes]:
-    return KnownNames(lambda name: name not in own and _is_common(name))
+def _is_common_but(own: frozenset[bytes]) -> Callable[[bytes], bool]:
+    return KnownNames[bytes](lambda name: name not in own and _is_common(name)).__getitem__
 
 
 class ForwardPolicy(msgspec.Struct, frozen=True):
@@ -138,7 +138,7 @@ class ForwardPolicy(msgspec.Struct, frozen=True):
             own: names that the provider's configuration sets, and the client must not.
         """
         named = headers.connection_options() if b"connection" in headers.by_name else _NOTHING
-        common = headers.named(_common_but(own).__getitem__)
+        common = headers.named(_is_common_but(own))
         if named:
             common = [field for field in common if field[0] not in named]
         if not (self.names or self.prefixes):  # the common case

@@ -42,6 +42,7 @@ MAX_HEAD_BYTES = 64 * 1024
 _MAX_FIELDS = 256
 
 _NAME = itemgetter(0)
+_FIELD = b": ".join
 # Valid names of fields that were sent before, each looked at once.
 _SENT_NAMES: set[bytes] = set()
 _MAX_SENT_NAMES = 1024
@@ -175,7 +176,7 @@ def request_head(
     Raises:
         RequestNotSent: a field cannot be sent as it is.
     """
-    lines = [f"{request.method} {target} HTTP/1.1".encode("ascii"), *map(b": ".join, fields)]
+    lines = [f"{request.method} {target} HTTP/1.1".encode("ascii"), *map(_FIELD, fields)]
     if request.body or request.method != "GET":
         lines.append(b"content-length: %d" % len(request.body))
     has_known_names = _SENT_NAMES.issuperset(map(_NAME, fields))

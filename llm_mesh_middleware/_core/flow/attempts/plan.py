@@ -333,11 +333,12 @@ class AttemptPlan:
         return None
 
     def _candidates(self, tier: Iterable[Backend]) -> list[Candidate]:
-        health_of, offered, found = self._health.of, self._offered, []
+        offered, found = self._offered, []
         for backend in tier:  # not a comprehension: on CPython 3.11 that is another function
             upstream = backend.upstream
             for endpoint in (offered and offered.get(id(backend))) or upstream.endpoints.now():
-                found.append(Candidate(backend, endpoint, health_of(upstream, endpoint)))  # noqa: PERF401
+                health = self._health.of(upstream, endpoint)
+                found.append(Candidate(backend, endpoint, health))
         return found
 
     def _pick(self, candidates: Sequence[Candidate], now: float) -> Candidate:

@@ -124,11 +124,13 @@ class AttemptSequence(PerCall):
 
     def _replied(self, best: tuple[Attempt, Outcome] | None) -> Reply:
         """Return the reply of the best attempt; the lease of a stream is open until its end."""
-        self._end_leases(None if best is None or best[1].relay is None else best[0].lease)
         if best is None:
+            self._end_leases(None)
             now = self._context.clock()
             raise self._refused or self._unsupported or self._plan.unavailable(now)
-        return self._reply(*best)
+        attempt, outcome = best
+        self._end_leases(None if outcome.relay is None else attempt.lease)
+        return self._reply(attempt, outcome)
 
     def _end_leases(self, streaming: Lease | None) -> None:
         for lease in self._leases:
