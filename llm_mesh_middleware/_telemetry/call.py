@@ -39,9 +39,11 @@ from .spans.call_ends import CallEnd
 from .spans.call_kinds import CallKind
 from .spans.propagation import (
     LazyContext,
+    Propagation,
     active_context,
     incoming_context,
     linked_spans,
+    propagation_now,
     with_trace,
     without_baggage,
 )
@@ -64,6 +66,7 @@ class CallObservation(Observation):
     handles_failures = True
     _span: Span | None = None
     _lazy: LazyContext | None = None
+    _is_traced = True
     _kind: CallKind | None = None
     _last_kind: CallKind | None = None
     _end: CallEnd | None = None
@@ -77,8 +80,10 @@ class CallObservation(Observation):
         self.wants_chunks, self.detail = sinks.has_chunk_metrics, "facts"
         self._links: tuple[Link, ...] = ()
         self._failure: Exception | None = None
+        self._propagation: Propagation | None = None
         try:
-            context, has_parent = incoming_context(request.headers)
+            self._propagation = propagation = propagation_now()
+            context, has_parent, self._is_traced = incoming_context(request.headers, propagation)
             if has_parent:
                 self._links = linked_spans(request.headers, context)
         except Exception as failure:  # the application's propagator
@@ -103,21 +108,24 @@ class CallObservation(Observation):
             self._sinks.metrics.sticky_missing.add(1, rule)
 
     def sending(self, request: UpstreamRequest) -> UpstreamRequest:
-        sinks, progress = self._sinks, self._progress
+        sinks, progress, begun_ns, has_none = self._sinks, self._progress, time.time_ns(), False
         progress.last = request
         progress.attempts += 1
         if progress.first is None:
             progress.first = request
             progress.sent_at = time.perf_counter()
-            self._kind = kind = sinks.kinds.of(progress, request)
+            self._kind = kind = sinks.kinds.of(progress, request, self._propagation)
+            has_none = kind.untraced is self._propagation
             try:
-                self._begin_span(kind)
+                self._begin_span(kind, begun_ns)
             except Exception as failure:  # a sampler or a span processor of the application
                 self._failure = self._failure or failure
         parent, headers, scope = self._lazy or self._parent, request.headers, sinks.client_scope
         try:
-            parent = sinks.attempt_spans.begin(self._made, request, parent)
-            headers = with_trace(headers, parent)
+            parent = sinks.attempt_spans.begin(self._made, request, parent, begun_ns)
+            # Fields are the client's or from the provider's configuration.
+            has_none = has_none and not self._is_traced
+            headers = with_trace(headers, parent, self._propagation, has_none=has_none)
         except Exception as failure:  # as above, or the application's propagator
             self._failure = self._failure or failure
         if not scope.is_needed:
@@ -260,7 +268,7 @@ class CallObservation(Observation):
             made = self._lazy = LazyContext(self._context)
         return made
 
-    def _begin_span(self, kind: CallKind) -> None:
+    def _begin_span(self, kind: CallKind, begun_ns: int) -> None:
         progress, context = self._progress, self._context
         if self._server is not None:
             context = self._server.begin_span(progress.route)
@@ -270,7 +278,7 @@ class CallObservation(Observation):
             attributes = start_attributes(kind, progress.request)
         self._started_with = attributes
         self._span = span = self._sinks.tracer.start_span(
-            kind.span_name, context, _CLIENT, attributes, self._links
+            kind.span_name, context, _CLIENT, attributes, self._links, begun_ns
         )
         self._lazy = LazyContext(context, span)
 
@@ -311,7 +319,10 @@ class CallObservation(Observation):
                 self._has_sole_attempt,
                 self._parent if metrics.has_exemplars else None,
             )
-            metrics.record(end.account, row, ending.at)
+            if metrics.has_exemplars:
+                metrics.record(end.account, row, ending.at)
+            else:
+                metrics.ledger.add(end.account, row)
             if end.fallback is not None:
                 metrics.fallbacks.add(1, end.fallback)
             if end.dropped:
@@ -350,7 +361,9 @@ class CallObservation(Observation):
 
     def _write_record(self, ending: Ending) -> None:
         events = self._sinks.events
-        if not events.is_exported_at(ending.at):
+        if ending.at >= events.recheck_at:
+            events.look(ending.at)
+        if not events.was_exported:
             if not access_logger.isEnabledFor(logging.INFO):
                 return
             if (handler := direct_handler()) is not None:

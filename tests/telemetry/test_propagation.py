@@ -9,8 +9,9 @@ import pytest
 from opentelemetry import baggage, context, trace
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 
-from llm_mesh_middleware.testing import FakeUpstream
-from tests.telemetry.recording import Recorder, calling, chat, make_mesh
+from llm_mesh_middleware import Mesh
+from llm_mesh_middleware.testing import Answer, FakeUpstream
+from tests.telemetry.recording import Recorder, calling, chat, make_mesh, provider, route
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 TRACEPARENT = f"00-{TRACE}-b7ad6b7169203331-01"
@@ -88,3 +89,35 @@ def test_importing_the_mesh_imports_no_sdk_and_no_instrumentation() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+async def test_a_context_that_the_configuration_sets_is_replaced(
+    recorder: Recorder, upstream: FakeUpstream
+) -> None:
+    config = {"headers": {"traceparent": TRACEPARENT}}
+    async with calling(make_mesh(recorder, upstream, config=config)) as client:
+        for headers in ({}, {}, SENT, {}):
+            await chat(client, headers=headers)
+    ids = [trace.format_span_id(call.context.span_id) for call in recorder.calls]
+    written = [each.headers for each in upstream.requests]
+    sent = [[value for name, value in each if name.lower() == "traceparent"] for each in written]
+    assert [[value.split("-")[2] for value in values] for values in sent] == [
+        [each] for each in ids
+    ]
+
+
+async def test_a_context_that_the_next_provider_sets_is_replaced(
+    recorder: Recorder, upstream: FakeUpstream, second: FakeUpstream
+) -> None:
+    upstream.always(Answer(503))
+    documents = [
+        provider(upstream, "a.example", {}),
+        provider(second, "b.example", {"headers": {"traceparent": TRACEPARENT}}),
+        route("a.example", "b.example"),
+    ]
+    async with calling(Mesh(documents, tracer_provider=recorder.tracers)) as client:
+        assert (await chat(client)).status_code == 200
+    (request,) = second.requests
+    sent = [value for name, value in request.headers if name.lower() == "traceparent"]
+    assert len(sent) == 1
+    assert sent != [TRACEPARENT]

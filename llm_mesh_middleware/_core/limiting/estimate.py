@@ -7,6 +7,7 @@ counted instead, and the usage that providers report corrects later estimates.
 from __future__ import annotations
 
 import re
+from math import floor
 
 import msgspec
 
@@ -138,7 +139,7 @@ def expected_tokens(request: ClientRequest, past: Past) -> tuple[int, int, int, 
         uncorrected = size // 4
     else:
         uncorrected = estimate_input(body)
-    tokens, operation = int(uncorrected * past.factor), request.operation
+    tokens, operation = floor(uncorrected * past.factor), request.operation  # half of an `int()`
     if operation is None or not operation.is_generation:
         return tokens, 0, 0, uncorrected
     output_limit, expected = operation.output_limit, past.expected

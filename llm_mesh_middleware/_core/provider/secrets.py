@@ -138,20 +138,20 @@ class Secrets:
 
     def redact_summary(self, summary: AnswerSummary) -> AnswerSummary:
         """Return the facts of a response without the keys."""
-        if not self._is_in(summary):
-            return summary
-        cleaned = {name: self._clean(getattr(summary, name)) for name in _FACTS}
-        return replace(summary, **cleaned)
-
-    def _is_in(self, summary: AnswerSummary) -> bool:
-        """Return whether a fact contains a key; fast, as it runs for every response."""
-        named = (summary.id, summary.model, summary.system_fingerprint, summary.service_tier)
-        text = "\n".join(filter(None, named + summary.finish_reasons))
+        reasons, body = summary.finish_reasons, summary.body
+        told = reasons[0] if len(reasons) == 1 else "\n".join(filter(None, reasons))
+        text = (
+            f"{summary.id}\n{summary.model}\n{summary.system_fingerprint}"
+            f"\n{summary.service_tier}\n{told}"
+        )
         for key in self._keys:
             if key in text:
-                return True
-        body = summary.body
-        return body is not None and self.redact_content(body) is not body
+                break
+        else:
+            if body is None or self.redact_content(body) is body:
+                return summary  # as nearly always
+        cleaned = {name: self._clean(getattr(summary, name)) for name in _FACTS}
+        return replace(summary, **cleaned)
 
     def _clean(self, value: Any) -> Any:
         if isinstance(value, str):

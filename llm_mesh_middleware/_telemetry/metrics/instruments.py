@@ -121,7 +121,7 @@ class MeshMetrics:
         self, meter: Meter, *, generations: frozenset[str], bank: Bank | None = None
     ) -> None:
         self._bank = bank
-        self._ledger = Ledger(self._settle, _MAX_OWN if bank is not None else _MAX_BATCH)
+        self.ledger = Ledger(self._settle, _MAX_OWN if bank is not None else _MAX_BATCH)
         self._latest_at = -_ALONE_S
         self.has_exemplars = bank is None
         if bank is not None:
@@ -194,20 +194,21 @@ class MeshMetrics:
     def record(self, account: Account, call: CallRow, at: float) -> None:
         """Record an exchange that has finished at `at`, in seconds: soon, or at once if alone.
 
+        Where histograms are ours, the `ledger` takes it directly: it makes no difference there.
+
         Raises:
             Exception: what an exemplar filter or reservoir of the application raises.
         """
-        self._ledger.add(account, call)
-        if self._bank is None:
-            is_alone = at - self._latest_at > _ALONE_S
-            self._latest_at = at
-            if is_alone:
-                self._ledger.settle()
+        self.ledger.add(account, call)
+        is_alone = at - self._latest_at > _ALONE_S
+        self._latest_at = at
+        if is_alone:
+            self.ledger.settle()
 
     def _prepare(self) -> None:
         """Record what is pending, before anything is collected."""
         try:
-            self._ledger.settle()
+            self.ledger.settle()
         except Exception:
             logger.exception("the application's SDK has not recorded some values of calls")
 

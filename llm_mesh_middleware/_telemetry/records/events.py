@@ -21,22 +21,21 @@ _RECHECK_S = 0.05
 
 
 class Events:
-    """The access record, on the standard library's logger and as an event of OpenTelemetry."""
+    """The access record, on the standard library's logger and as an event of OpenTelemetry.
+
+    `was_exported`: events were exported at the last look, which must be taken again at
+    `recheck_at`, on the performance counter.
+    """
 
     def __init__(self, logger: Logger) -> None:
         self._logger = logger
-        self._recheck_at = -math.inf
-        self._was_exported = False
+        self.recheck_at = -math.inf
+        self.was_exported = False
 
-    def is_exported_at(self, moment: float) -> bool:
-        """Return whether events are exported, as of at most 50 ms before `moment`.
-
-        `moment` is on the performance counter. A check takes as long as writing a short line.
-        """
-        if moment >= self._recheck_at:
-            self._recheck_at = moment + _RECHECK_S
-            self._was_exported = is_enabled(self._logger)
-        return self._was_exported
+    def look(self, now: float) -> None:
+        """Look whether events are exported, which takes as long as writing a short line."""
+        self.recheck_at = now + _RECHECK_S
+        self.was_exported = is_enabled(self._logger)
 
     def emit_call(self, fields: Mapping[str, Value], context: Context) -> None:
         """Emit the access record of a call."""

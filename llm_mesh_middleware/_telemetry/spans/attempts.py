@@ -68,7 +68,11 @@ class AttemptSpans:
         self._has_others = has_others
 
     def begin(
-        self, made: dict[int, Attempt], request: UpstreamRequest, parent: LazyContext
+        self,
+        made: dict[int, Attempt],
+        request: UpstreamRequest,
+        parent: LazyContext,
+        begun_ns: int,
     ) -> LazyContext:
         """Begin an attempt below `parent`, and return the context that its request carries.
 
@@ -76,11 +80,11 @@ class AttemptSpans:
         """
         mode = self._mode
         if not made and mode != "always":
-            made[request.attempt] = Attempt(request, time.time_ns())
+            made[request.attempt] = Attempt(request, begun_ns)
             return parent
         for earlier in made.values():
             earlier.was_replaced = earlier.ended_ns is not None
-        attempt = made[request.attempt] = Attempt(request, time.time_ns())
+        attempt = made[request.attempt] = Attempt(request, begun_ns)
         if mode == "never" or self._has_others():
             return parent
         for each in made.values():

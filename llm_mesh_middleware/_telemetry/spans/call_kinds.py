@@ -24,6 +24,7 @@ from ..metrics.limited_names import ModelNames
 from ..progress import CallProgress, operation_name
 from ..records.access_log import clean
 from .call_ends import CallEnd
+from .propagation import Propagation
 from .request_attributes import AttributeValue
 
 __all__ = ["CallKind", "CallKinds"]
@@ -51,6 +52,7 @@ class _Key(NamedTuple):
 class CallKind(msgspec.Struct, frozen=True):
     """Calls of one kind; `attributes` must not be changed. `has_output` is as in `CallLabels`.
 
+    `untraced` is the propagation of which their configuration sets no field, None if it may.
     `accounts` are those of the metrics, by the label of the response's model and the type of the
     error; `ends` are by all that their attributes follow from.
     """
@@ -59,6 +61,7 @@ class CallKind(msgspec.Struct, frozen=True):
     span_name: str
     has_output: bool
     attributes: Mapping[str, AttributeValue]
+    untraced: Propagation | None
     accounts: dict[tuple[str | None, str | None], Account] = {}
     ends: dict[tuple[object, ...], CallEnd] = {}
 
@@ -73,7 +76,12 @@ class CallKinds:
         self._configured: frozenset[str] = frozenset()
         self._kinds: dict[tuple[object, ...], CallKind] = {}
 
-    def of(self, progress: CallProgress, request: UpstreamRequest) -> CallKind:
+    def of(
+        self,
+        progress: CallProgress,
+        request: UpstreamRequest,
+        propagation: Propagation | None = None,
+    ) -> CallKind:
         """Return the kind of a call, as it is sent to a provider."""
         client, endpoint, configured = progress.request, request.endpoint, self._models.configured()
         model, client_model = request.model, client.model
@@ -93,7 +101,7 @@ class CallKinds:
             progress.selection,
         )
         found = self._kinds.get(key)
-        return self._enter(_Key._make(key)) if found is None else found
+        return self._enter(_Key._make(key), request, propagation) if found is None else found
 
     def end(self, kind: CallKind, progress: CallProgress, ending: Ending) -> CallEnd:
         """Return how a call has ended; `kind` is that of its last attempt."""
@@ -134,12 +142,18 @@ class CallKinds:
             found = kind.accounts.get((label, error_type)) or self._open(kind, label, error_type)
         return found
 
-    def _enter(self, key: _Key) -> CallKind:
+    def _enter(
+        self, key: _Key, request: UpstreamRequest, propagation: Propagation | None
+    ) -> CallKind:
         if len(self._kinds) >= _MAX_KINDS:
             self._kinds.clear()
         name = operation_name(key.operation)
         span_name = f"{name} {clean(key.model)}" if key.model else name
-        made = self._kinds[key] = CallKind(key, span_name, has_output(name), _attributes(key))
+        names = {field for field, _ in request.headers}  # the client's, and those configured
+        if propagation is not None and not propagation.written.isdisjoint(names):
+            propagation = None
+        made = CallKind(key, span_name, has_output(name), _attributes(key), propagation)
+        self._kinds[key] = made
         return made
 
     def _ended(self, kind: CallKind, progress: CallProgress, ending: Ending) -> CallEnd:

@@ -14,13 +14,16 @@ from opentelemetry.propagators.textmap import Getter, TextMapPropagator
 from opentelemetry.trace import Link, Span, SpanContext
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from ..._core.private import PerCall
 from ..._core.values.headers import Headers
 
 __all__ = [
     "LazyContext",
+    "Propagation",
     "active_context",
     "incoming_context",
     "linked_spans",
+    "propagation_now",
     "sent_span",
     "with_trace",
     "without_baggage",
@@ -31,25 +34,24 @@ _BAGGAGE = b"baggage"
 _STANDARD = (TraceContextTextMapPropagator, W3CBaggagePropagator)
 
 
-class LazyContext:
+class LazyContext(PerCall):
     """A context that is made when it is first read: `base`, with `span` active if there is one.
 
     Copying a context takes longer than writing a header.
     """
 
-    __slots__ = ("_context", "base", "span")
-
-    def __init__(self, base: Context, span: Span | None = None) -> None:
-        self.base = base
-        self.span = span
-        self._context = base if span is None else None
+    base: Context
+    span: Span | None = None
+    _made: Context | None = None
 
     @property
     def context(self) -> Context:
         """The context in which the span is active."""
-        made = self._context
+        if self.span is None:
+            return self.base
+        made = self._made
         if made is None:
-            made = self._context = trace.set_span_in_context(self.span, self.base)  # type: ignore[arg-type]
+            made = self._made = trace.set_span_in_context(self.span, self.base)
         return made
 
 
@@ -74,28 +76,28 @@ def active_context() -> tuple[Context, bool]:
     return current, span is not trace.INVALID_SPAN and span.get_span_context().is_valid
 
 
-def incoming_context(headers: Headers) -> tuple[Context, bool]:
-    """Return the context of the call, and whether a span of this process is active in it.
+def incoming_context(headers: Headers, propagation: Propagation) -> tuple[Context, bool, bool]:
+    """Return the context of the call, whether a span of this process is active in it, and whether
+    the client may have sent one.
 
     An active span, of the application or of its instrumentation, overrides what the client sent.
     """
     current = get_current()
     if current and (active := active_context())[1]:
-        return active
-    capabilities = _capabilities()
-    read = capabilities.read
+        return *active, True
+    read = propagation.read
     if read is not None and headers.by_name.keys().isdisjoint(read):
-        return current, False
-    return capabilities.propagator.extract(headers, current, _getter), False
+        return current, False, False
+    return propagation.propagator.extract(headers, current, _getter), False, True
 
 
 def sent_span(headers: Headers) -> SpanContext:
     """Return the span that the client sent, an invalid one if there is none."""
-    capabilities = _capabilities()
-    read = capabilities.read
+    propagation = propagation_now()
+    read = propagation.read
     if read is not None and headers.by_name.keys().isdisjoint(read):
         return trace.INVALID_SPAN_CONTEXT
-    context = capabilities.propagator.extract(headers, Context(), _getter)
+    context = propagation.propagator.extract(headers, Context(), _getter)
     return trace.get_current_span(context).get_span_context()
 
 
@@ -105,7 +107,7 @@ def linked_spans(headers: Headers, context: Context) -> tuple[Link, ...]:
     That happens when an application calls the mesh inside its process, or passes a trace on by
     hand: the active span is the parent, and the other one must not be lost.
     """
-    if _capabilities().written.isdisjoint(headers.by_name):
+    if propagation_now().written.isdisjoint(headers.by_name):
         return ()
     sent = trace.get_current_span(propagate.extract(headers, Context(), _getter)).get_span_context()
     active = trace.get_current_span(context).get_span_context()
@@ -113,23 +115,32 @@ def linked_spans(headers: Headers, context: Context) -> tuple[Link, ...]:
 
 
 def with_trace(
-    headers: tuple[tuple[bytes, bytes], ...], parent: LazyContext
+    headers: tuple[tuple[bytes, bytes], ...],
+    parent: LazyContext,
+    propagation: Propagation | None = None,
+    *,
+    has_none: bool = False,
 ) -> tuple[tuple[bytes, bytes], ...]:
-    """Return `headers` with the trace context of `parent` as their own, without baggage."""
-    capabilities = _capabilities()
-    written = capabilities.written
-    for name, _ in headers:  # a `dict` of them would take twice as long
-        if name in written:  # few requests have one
-            headers = tuple([field for field in headers if field[0] not in written])
-            break
-    if capabilities.is_plain:
+    """Return `headers` with the trace context of `parent` as their own, without baggage.
+
+    With `has_none`, they are known to have none. `propagation` is that of the process by default.
+    """
+    if propagation is None:
+        propagation = propagation_now()
+    if not has_none:
+        written = propagation.written
+        for name, _ in headers:  # a `dict` of them would take twice as long
+            if name in written:
+                headers = tuple([field for field in headers if field[0] not in written])
+                break
+    if propagation.is_plain:
         span = parent.span or trace.get_current_span(parent.base)
         write = getattr(span, "trace_fields", None)  # of a deferred span, which has them as bytes
         fields: tuple[tuple[bytes, bytes], ...] | None = None if write is None else write()
         return headers + (_trace_fields(span) if fields is None else fields)
     injected: dict[str, str] = {}
     context = without_baggage(parent.context)
-    for writer in capabilities.writers:
+    for writer in propagation.writers:
         writer.inject(injected, context)
     made = [(name.lower().encode(), value.encode("latin-1")) for name, value in injected.items()]
     return (*headers, *made)
@@ -152,7 +163,7 @@ def without_baggage(context: Context) -> Context:
     return baggage.clear(context) if baggage.get_all(context) else context
 
 
-class _Capabilities(msgspec.Struct, frozen=True):
+class Propagation(msgspec.Struct, frozen=True):
     """The header fields that `propagator` reads and writes.
 
     `written` are the header fields that it writes, without baggage; `writers` are the parts that
@@ -168,10 +179,10 @@ class _Capabilities(msgspec.Struct, frozen=True):
 
 
 # An application sets its propagator once. It is compared by identity: it may not be hashable.
-_latest: _Capabilities | None = None
+_latest: Propagation | None = None
 
 
-def _capabilities() -> _Capabilities:
+def propagation_now() -> Propagation:
     """Return what the propagator of the process reads and writes.
 
     Most propagators build their list of fields on each access.
@@ -183,12 +194,12 @@ def _capabilities() -> _Capabilities:
     return latest
 
 
-def _examine(propagator: TextMapPropagator) -> _Capabilities:
+def _examine(propagator: TextMapPropagator) -> Propagation:
     parts = _parts(propagator)
     fields = frozenset(name.lower().encode() for name in propagator.fields)
     is_standard = all(type(part) in _STANDARD for part in parts)
     writers = tuple(part for part in parts if type(part) is not W3CBaggagePropagator)
-    return _Capabilities(
+    return Propagation(
         propagator,
         written=fields - {_BAGGAGE},
         read=fields if is_standard else None,

@@ -45,8 +45,7 @@ class BucketLimit(CallLimits, frozen=True, kw_only=True):
     ) -> Taken | None:
         """Take what a call may use, if the store is memory; None if `CallLimits` must see to it."""
         store = state.quick_store
-        taken = None if store is None else self._wanted(request, rule, state)
-        if store is None or taken is None:
+        if store is None or (taken := self._wanted(request, rule, state)) is None:
             return None
         remaining_us = store.take(taken.key, taken.need_us, taken.rate.capacity_us)
         if remaining_us is None:
