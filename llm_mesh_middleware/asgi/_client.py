@@ -24,6 +24,7 @@ from .protocol import Receive, Scope, Send
 __all__ = ["ASGIClient"]
 
 _UNWATCHED_S = 0.07
+_PIECE: dict[str, Any] = {"type": "http.response.body", "body": b"", "more_body": True}
 _delays_of = per_loop(lambda loop: Delays(loop, _UNWATCHED_S))
 
 
@@ -91,7 +92,9 @@ class ASGIClient(PerCall):
 
     def write(self, data: bytes) -> Awaitable[None] | None:
         """Send a piece of a stream."""
-        return begun(self._send({"type": "http.response.body", "body": data, "more_body": True}))
+        message = _PIECE.copy()  # at two thirds of the price of a new one
+        message["body"] = data
+        return begun(self._send(message))
 
     def end(self, data: bytes) -> Awaitable[None]:
         """Send the last piece."""

@@ -1,9 +1,10 @@
 """What a call costs in this checkout and in another one, such as an earlier edition, in one run.
 
-Run as `python -m tests.benchmarks.against PATH`: a unary call, a chunk of a stream and a call
-through WSGI. Both checkouts have a server of their own, with the app, the load and the provider of
-this one. Their rounds take turns and pairs of them make a ratio, so that what disturbs one round
-disturbs the other. CPU time is compared, which a busy machine changes less than time on the clock.
+Run as `python -m tests.benchmarks.against PATH`: a unary call, a chunk of a fast stream, an event
+that comes alone and a call through WSGI. Both checkouts have a server of their own, with the app,
+the load and the provider of this one. Their rounds take turns and pairs of them make a ratio, so
+that what disturbs one round disturbs the other. CPU time is compared, which a busy machine changes
+less than time on the clock.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class Kind:
     contender: str
     requests: int
     chunks: int = 0
+    pace_s: float = 0.0
 
     def load(self, port: int, requests: int) -> Load:
         """Return the load of one round."""
@@ -51,6 +53,7 @@ class Kind:
 KINDS = (
     Kind("unary", "mesh", requests=1600),
     Kind("stream chunk", "mesh", requests=64, chunks=1000),
+    Kind("paced event", "mesh", requests=64, chunks=50, pace_s=0.01),
     Kind("WSGI", "mesh-wsgi", requests=800),
 )
 
@@ -90,7 +93,8 @@ def compare(
         upstream = stack.enter_context(Child("upstream", str(folder / "ca.pem")))
         origin = Origin(f"http://127.0.0.1:{upstream.facts['ports']['http']}")
         for kind in kinds:
-            upstream.ask(json.dumps({"think_s": 0.0, "chunks": kind.chunks or 1, "pace_s": 0.0}))
+            chunks, pace_s = kind.chunks or 1, kind.pace_s
+            upstream.ask(json.dumps({"think_s": 0.0, "chunks": chunks, "pace_s": pace_s}))
             servers = [
                 stack.enter_context(_server(kind, origin, tree, folder)) for tree in (ROOT, other)
             ]
