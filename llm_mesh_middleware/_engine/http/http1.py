@@ -119,11 +119,12 @@ class ResponseReader:
         if held is not None:
             at = max(len(held) - 2, 0)
             held += data
-        elif not self._spent and (end := data.find(_BLANK)) >= 0 and self._read_plain(data[:end]):
-            rest = data[end + len(_BLANK) :]
-            if self.is_over and rest:
-                self.keeps = False
-            return rest
+        elif not self._spent:
+            head, end, rest = data.partition(_BLANK)
+            if end and self._read_plain(head):
+                if self.is_over and rest:
+                    self.keeps = False
+                return rest
         buffer = data if held is None else held
         while (blank := _BLANK_LINE.search(buffer, at)) is not None:
             head_end, at = blank.start() + 1, blank.end()
