@@ -174,6 +174,20 @@ def running(app: object, server: str) -> AbstractContextManager[int]:
     return _SERVERS.get(server, _uvicorn)(app, server)
 
 
+class _Impatient:
+    """asyncio as uvicorn sees it: a server that ends sleeps, and looks ten times a second."""
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(asyncio, name)
+
+    @staticmethod
+    async def sleep(delay: float) -> None:
+        await asyncio.sleep(min(delay, 0.01))
+
+
+uvicorn.server.asyncio = _Impatient()  # type: ignore[assignment]
+
+
 class _Uvicorn(uvicorn.Server):
     """Waits to be told to end: dozens of servers that look for it again and again are a load."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -21,28 +22,34 @@ spec:
   configs: {defaultConfig: {openAIConfig: {model: m, apiKey: none}}}
 """
 ANTHROPIC = PROVIDER.replace("openAIConfig", "anthropicConfig")
-# A mesh that is ready, and its first call: a request for chat, to a provider in the same process.
-FIRST_CALL = """
-import asyncio, json, sys
+# A mesh that is ready, and its first call, to a provider in the same process: one for each of the
+# cases, in a child that has no more than what all of them import.
+FIRST_CALLS = """
+import asyncio, json, os, sys
 import httpx
 from llm_mesh_middleware import LLMMeshMiddleware, Mesh, MeshSettings
 from llm_mesh_middleware.testing import Answer, FakeUpstream
 
-async def call():
+async def call(upstream, file, path, asked):
     settings = MeshSettings(endpoints={"acme.example": upstream.url})
-    app = LLMMeshMiddleware(None, mesh=Mesh([sys.argv[1]], settings=settings))
+    app = LLMMeshMiddleware(None, mesh=Mesh([file], settings=settings))
     app.mesh.warm_up()
     before = set(sys.modules)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://acme.example") as client:
-        reply = await client.post(sys.argv[2], json=json.loads(sys.argv[4]))
+        reply = await client.post(path, json=asked)
     assert reply.status_code == 200, reply.text
     new = set(sys.modules) - before
-    print(*sorted(each for each in new if each.startswith("llm_mesh_middleware")))
+    return sorted(each for each in new if each.startswith("llm_mesh_middleware"))
 
-with FakeUpstream(tls=False) as upstream:
-    upstream.always(Answer(body=json.loads(sys.argv[3])) if sys.argv[3] else None)
-    asyncio.run(call())
+for file, path, asked, answer in json.loads(sys.argv[1]):
+    child = os.fork()
+    if child == 0:
+        with FakeUpstream(tls=False) as upstream:
+            upstream.always(Answer(body=json.loads(answer)) if answer else None)
+            print(json.dumps(asyncio.run(call(upstream, file, path, asked))), flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
 """
 BEDROCK = PROVIDER.replace(
     "openAIConfig: {model: m, apiKey: none}",
@@ -157,27 +164,29 @@ def test_what_a_provider_needs_is_imported_with_the_configuration(tmp_path: Path
 
 ASKED = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "Hello"}]}
 ASKED_GEMINI = {"contents": [{"role": "user", "parts": [{"text": "Hello"}]}]}
+# The manifest, the path and the body of a request, and what the provider answers.
+FIRST_REQUESTS: dict[str, tuple[str, str, dict[str, object], str]] = {
+    "chat": (PROVIDER, "/v1/chat/completions", ASKED, ""),
+    "chat to Claude": (ANTHROPIC, "/v1/chat/completions", ASKED, MESSAGE),
+    "a message": (PROVIDER, "/v1/messages", ASKED, ""),
+    "a response": (PROVIDER, "/v1/responses", {"model": "m", "input": "Hello"}, ""),
+    "Gemini": (PROVIDER, "/v1beta/models/m:generateContent", ASKED_GEMINI, ""),
+    "a count": (PROVIDER, "/v1/messages/count_tokens", ASKED, ""),
+    "Gemini's count": (
+        *(ANTHROPIC, "/v1beta/models/m:countTokens", ASKED_GEMINI),
+        '{"input_tokens": 3}',
+    ),
+}
 
 
-@pytest.mark.parametrize(
-    ("manifest", "path", "asked", "answer"),
-    [
-        (PROVIDER, "/v1/chat/completions", ASKED, ""),
-        (ANTHROPIC, "/v1/chat/completions", ASKED, MESSAGE),
-        (PROVIDER, "/v1/messages", ASKED, ""),
-        (PROVIDER, "/v1/responses", {"model": "m", "input": "Hello"}, ""),
-        (PROVIDER, "/v1beta/models/m:generateContent", ASKED_GEMINI, ""),
-        (PROVIDER, "/v1/messages/count_tokens", ASKED, ""),
-        (ANTHROPIC, "/v1beta/models/m:countTokens", ASKED_GEMINI, '{"input_tokens": 3}'),
-    ],
-)
-def test_a_first_request_imports_nothing(
-    tmp_path: Path, manifest: str, path: str, asked: dict[str, object], answer: str
-) -> None:
-    file = tmp_path / "mesh.yaml"
-    file.write_text(manifest, encoding="utf-8")
-    imported = run_python(FIRST_CALL, str(file), path, answer, json.dumps(asked))
-    assert imported.split() == []
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_first_request_imports_nothing(tmp_path: Path) -> None:
+    cases = []
+    for name, (manifest, *request) in FIRST_REQUESTS.items():
+        (tmp_path / f"{name}.yaml").write_text(manifest, encoding="utf-8")
+        cases.append((str(tmp_path / f"{name}.yaml"), *request))
+    imported = map(json.loads, run_python(FIRST_CALLS, json.dumps(cases)).splitlines())
+    assert dict(zip(FIRST_REQUESTS, imported, strict=True)) == {name: [] for name in FIRST_REQUESTS}
 
 
 def test_the_middleware_is_imported_without_what_providers_need() -> None:

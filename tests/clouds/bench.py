@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 
 from llm_mesh_httpx.httpx2 import MeshTransport
-from llm_mesh_middleware import LLMProvider, Mesh, MeshSettings
+from llm_mesh_middleware import LLMProvider, LLMRoute, Mesh, MeshSettings
 from llm_mesh_middleware.testing import FakeUpstream, RecordedRequest, Scripted
 
 __all__ = ["HOST", "Bench", "bench", "provider"]
@@ -59,6 +59,14 @@ def bench(config: Mapping[str, Any], *, host: str = HOST, **spec: Any) -> Iterat
     """Yield a bench whose provider has `config`; an `endpoint` of the spec is another server's."""
     with FakeUpstream(host_names=host, tls=False) as upstream:
         made = provider(config, **{"endpoint": upstream.url, "host": host, **spec})
-        mesh = Mesh([made], settings=MeshSettings())
+        mesh = Mesh([made, _impatient(host)], settings=MeshSettings())
         with closing(mesh), httpx2.Client(transport=MeshTransport(mesh)) as client:
             yield Bench(upstream, mesh, client)
+
+
+def _impatient(host: str) -> LLMRoute:
+    """The route that a provider has without one, but for the pauses between attempts."""
+    rule = {"backendRefs": [{"providerHost": host}], "retry": {"backoff": "1ms"}}
+    return LLMRoute.model_validate(
+        {"metadata": {"name": "all"}, "spec": {"host": host, "rules": [rule]}}
+    )

@@ -92,7 +92,7 @@ async def test_a_lost_connection_does_not_lose_them(server: Server, store: Redis
 def test_a_loop_that_ends_before_the_answers_leaves_them_to_the_thread(
     own_server: Server,
 ) -> None:
-    store = RedisStore(own_server.url, timeout_s=5)
+    store = RedisStore(own_server.url, timeout_s=2)  # the end of the loop waits for as long
 
     async def leave() -> None:
         await store.aask(NOTHING, None)
