@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Iterator
 
 from llm_mesh_middleware._core.flow.attempts.context import ExchangeSettings
@@ -74,7 +75,7 @@ def attempts(request: ClientRequest, policy: ExchangeSettings) -> Iterator[Upstr
         virtual_host(ROUTES, "chat"),
         request,
         policy,
-        MeshState(_NoLock, MemoryStore()),
+        MeshState(threading.Lock, MemoryStore()),
         clock=clock,
         wall_clock=clock,
         random=lambda: 0.0,
@@ -92,14 +93,6 @@ def attempts(request: ClientRequest, policy: ExchangeSettings) -> Iterator[Upstr
                 answer = next(body, None)
     except StopIteration:
         return
-
-
-class _NoLock:
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *_: object) -> None:
-        pass
 
 
 ROUTES = table(
