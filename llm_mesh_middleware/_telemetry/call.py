@@ -367,7 +367,9 @@ class CallObservation(Observation):
             if not access_logger.isEnabledFor(logging.INFO):
                 return
             if (handler := direct_handler()) is not None:
-                handler.write_call(self._progress, ending)
+                handler.write_call(
+                    self._progress, ending.at, ending.status, ending.usage, ending.error_type
+                )
                 return
         span = (self._span or trace.INVALID_SPAN).get_span_context()
         events.emit_call(access_record(self._progress, ending, span), self._parent.context)

@@ -12,7 +12,7 @@ from .._core.flow.observer import Observation
 from .._core.values.messages import ClientRequest, Failure, ResponseHead, UpstreamRequest
 from .._core.values.selection import Selection
 from .._core.values.usage import Usage
-from .ending import Ending
+from .ending import error_type
 from .mirrors import record_outcome
 from .records.direct import CallHandler
 from .sinks import Sinks
@@ -60,6 +60,7 @@ class DirectCall(Observation):
 
     def ended(self, status: int | None, error: BaseException | None, usage: Usage | None) -> None:
         try:
-            self._handler.write_call(self, Ending.of(time.perf_counter(), status, error, usage))
+            kind = error_type(status, error)
+            self._handler.write_call(self, time.perf_counter(), status, usage, kind)
         except Exception:
             self.log_failure()

@@ -7,7 +7,7 @@ import msgspec
 from .._core.values.usage import Usage
 from ..exceptions import AnswerableError, ClientDisconnected, ServerShutdown, UpstreamError
 
-__all__ = ["Ending"]
+__all__ = ["Ending", "error_type"]
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -27,8 +27,7 @@ class Ending(msgspec.Struct, frozen=True):
         cls, at: float, status: int | None, error: BaseException | None, usage: Usage | None
     ) -> Ending:
         """Return the ending of an exchange."""
-        is_success = error is None and (status is None or status < 400)
-        return cls(at, status, error, usage, None if is_success else _error_type(status, error))
+        return cls(at, status, error, usage, error_type(status, error))
 
     @property
     def is_failure(self) -> bool:
@@ -54,9 +53,10 @@ class Ending(msgspec.Struct, frozen=True):
         return "timeout" if is_timeout else "upstream_aborted"
 
 
-def _error_type(status: int | None, error: BaseException | None) -> str:
+def error_type(status: int | None, error: BaseException | None) -> str | None:
+    """Return the type of the error that an exchange ended with; None after a success."""
     if error is None:
-        return str(status)
+        return None if status is None or status < 400 else str(status)
     if _is_abandoned(error):
         return "client_disconnect"
     return error.code if isinstance(error, AnswerableError) else type(error).__qualname__

@@ -75,7 +75,7 @@ def test_a_line_without_a_record_is_the_line_of_its_record(
     record = logging.LogRecord("llm_mesh.access", logging.INFO, "", 0, "llm call", (), None)
     setattr(record, FIELDS, access_record(call, end, INVALID_SPAN_CONTEXT))
 
-    line = formatter.call_line(call, end)
+    line = formatter.call_line(call, end.at, end.status, end.usage, end.error_type)
 
     assert without_time(line) == without_time(formatter.format(record))
     assert "\n" not in line

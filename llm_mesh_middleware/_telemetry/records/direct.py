@@ -11,7 +11,7 @@ import logging
 from typing import Protocol
 
 from ..._core.values.messages import ClientRequest, UpstreamRequest
-from ..ending import Ending
+from ..._core.values.usage import Usage
 from .access_log import access_logger
 
 __all__ = ["CallHandler", "LineCall", "direct_handler"]
@@ -31,8 +31,15 @@ class CallHandler(logging.Handler):
 
     writes_calls = False
 
-    def write_call(self, call: LineCall, ending: Ending) -> None:
-        """Write the line of a call."""
+    def write_call(
+        self,
+        call: LineCall,
+        at: float,
+        status: int | None,
+        usage: Usage | None,
+        error_type: str | None,
+    ) -> None:
+        """Write the line of a call that has ended; see `Ending`."""
         raise NotImplementedError
 
 

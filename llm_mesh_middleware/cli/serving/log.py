@@ -13,7 +13,7 @@ import sys
 import threading
 from typing import TextIO
 
-from ..._telemetry.ending import Ending
+from ..._core.values.usage import Usage
 from ..._telemetry.records.direct import CallHandler, LineCall
 from .short_line import ShortFormatter
 
@@ -43,10 +43,17 @@ class BufferedHandler(CallHandler):
         super().setFormatter(fmt)
         self.writes_calls = isinstance(fmt, ShortFormatter)
 
-    def write_call(self, call: LineCall, ending: Ending) -> None:
+    def write_call(
+        self,
+        call: LineCall,
+        at: float,
+        status: int | None,
+        usage: Usage | None,
+        error_type: str | None,
+    ) -> None:
         """Take the line of a call."""
         formatter: ShortFormatter = self.formatter  # type: ignore[assignment]  # see `writes_calls`
-        self._take(formatter.call_line(call, ending))
+        self._take(formatter.call_line(call, at, status, usage, error_type))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take a line."""

@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ..._telemetry.ending import Ending
+from ..._core.values.usage import Usage
 from ..._telemetry.records.access_log import FIELDS, clean, is_clean
 from ..._telemetry.records.direct import LineCall
 
@@ -38,22 +38,27 @@ class ShortFormatter(logging.Formatter):
         self._second, self._shown = math.inf, ""
         self._known: dict[_Kind, tuple[str, str]] = {}
 
-    def call_line(self, call: LineCall, ending: Ending) -> str:
-        """Return the line of a call, as `format` makes it of its record."""
-        request, last, usage, error = call.request, call.last, ending.usage, ending.error_type
+    def call_line(
+        self,
+        call: LineCall,
+        at: float,
+        status: int | None,
+        usage: Usage | None,
+        error_type: str | None,
+    ) -> str:
+        """Return the line of a call, as `format` makes it of its record; see `CallHandler`."""
+        request, last = call.request, call.last
         provider, model = (None, request.model) if last is None else (last.provider, last.model)
         kind = request.method, request.host, request.path, provider, model
         target, called = self._known.get(kind) or self._texts(kind)
-        line = _line(
-            target,
-            self._status(ending.status) if self._is_terminal else ending.status,
-            (ending.at - call.started_at) * 1000,
-            called,
-            None if usage is None else (usage.input_tokens, usage.output_tokens),
-            call.attempts,
-            None if error is None or error == str(ending.status) else error,
-        )
-        return f"{self._time(time.time())} INFO    {line}"
+        shown = status if status is not None and not self._is_terminal else self._status(status)
+        took_ms = int((at - call.started_at) * 1000 + 0.5)
+        line = f"{self._time(time.time())} INFO    {target} {shown} {took_ms} ms{called}"
+        if usage is not None:
+            line = f"{line} {usage.input_tokens}+{usage.output_tokens} tokens"
+        if error_type is None and call.attempts < 2:
+            return line
+        return line + _troubles(call.attempts, status, error_type)
 
     def _texts(self, kind: _Kind) -> tuple[str, str]:
         """Return what the lines of a kind of calls share: the target, and what was called."""
@@ -86,44 +91,31 @@ class ShortFormatter(logging.Formatter):
             self._shown = time.strftime(shape, time.localtime(second))
         return self._shown
 
-    def _status(self, status: object) -> object:
+    def _status(self, status: object) -> str:
         if self._is_terminal and isinstance(status, int) and status // 100 in _OF_STATUS:
             return f"\x1b[{_OF_STATUS[status // 100]}m{status}\x1b[0m"
-        return status
+        return "-" if status is None else str(status)
 
     def _of_fields(self, fields: Mapping[str, Any]) -> str:
         if "method" not in fields:  # not a call, such as a mirror
             line = (f"{name}={value}" for name, value in fields.items() if value not in (None, ""))
             return " ".join(line)
-        status, error = fields.get("status"), fields.get("error_type")
+        status, error, duration_ms = map(fields.get, ("status", "error_type", "duration_ms"))
         sent, received = (fields.get(f"request_{kind}_tokens") for kind in _COUNTED)
-        return _line(
-            f"{fields['method']} {fields.get('authority') or ''}{fields.get('path')}",
-            self._status(status),
-            fields.get("duration_ms"),
-            _called(fields.get("provider"), fields.get("request_model")),
-            None if sent is None and received is None else (sent or 0, received or 0),
-            fields.get("attempts") or 1,
-            error if error != str(status) else None,  # a provider's error may be just its status
-        )
+        target = f"{fields['method']} {fields.get('authority') or ''}{fields.get('path')}"
+        took = "" if duration_ms is None else f" {int(duration_ms + 0.5)} ms"
+        called = _called(fields.get("provider"), fields.get("request_model"))
+        has_counts = sent is not None or received is not None
+        used = f" {sent or 0}+{received or 0} tokens" if has_counts else ""
+        troubles = _troubles(fields.get("attempts") or 1, status, error)
+        return f"{target} {self._status(status)}{took}{called}{used}{troubles}"
 
 
 def _called(provider: str | None, model: str | None) -> str:
     return "".join(f" {name}" for name in (provider, model) if name)
 
 
-def _line(
-    target: str,
-    status: object,
-    duration_ms: float | None,
-    called: str,
-    tokens: tuple[int, int] | None,
-    attempts: int,
-    error: str | None,
-) -> str:
-    took = "" if duration_ms is None else f" {int(duration_ms + 0.5)} ms"
-    used = "" if tokens is None else f" {tokens[0]}+{tokens[1]} tokens"
-    line = f"{target} {'-' if status is None else status}{took}{called}{used}"
-    if attempts > 1:
-        line = f"{line} {attempts} attempts"
-    return f"{line} {error}" if error else line
+def _troubles(attempts: int, status: object, error: str | None) -> str:
+    """Return the number of attempts, and the error, which of a provider may be just its status."""
+    tried = f" {attempts} attempts" if attempts > 1 else ""
+    return tried if error is None or error == str(status) else f"{tried} {error}"
