@@ -24,15 +24,15 @@ pytestmark = pytest.mark.slow
 LIMITS = {
     "unary, no SDK": 310,
     "SDK of ours": 410,
-    "SDK of the application": 806,
-    "access line": 350,
+    "SDK of the application": 1075,
+    "access line": 347,
     "event of a stream": 19.3,
     "translation": 620,
     "limit in memory": 329,
     "limit of tokens in memory": 367,
     "call that a view watches": 369,
     "cache hit": 267,
-    "serve": 416,
+    "serve": 410,
     "outbound": 268,
     "WSGI": 385,
 }
