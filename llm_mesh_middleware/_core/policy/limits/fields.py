@@ -155,13 +155,26 @@ def duration(time_us: int) -> bytes:
 _SHORT = (b"0s", *(b"%dms" % milliseconds for milliseconds in range(1, 1000)))
 
 
+class _Fractions(dict[int, bytes]):
+    """The thousandths of a second as they are written after it; made when first needed."""
+
+    def __missing__(self, thousandths: int) -> bytes:
+        made = self[thousandths] = (b".%03d" % thousandths).rstrip(b"0").rstrip(b".") + b"s"
+        return made
+
+
+_FRACTIONS = _Fractions()
+
+
 def _long(milliseconds: int) -> bytes:
-    minutes, milliseconds = divmod(milliseconds, 60_000)
-    hours, minutes = divmod(minutes, 60)
-    seconds = (b"%.3f" % (milliseconds / 1000)).rstrip(b"0").rstrip(b".") + b"s"
-    if hours:
-        return b"%dh%dm%b" % (hours, minutes, seconds)
-    return b"%dm%b" % (minutes, seconds) if minutes else seconds
+    seconds, thousandths = divmod(milliseconds, 1000)
+    fraction = _FRACTIONS[thousandths]
+    if seconds < 60:
+        return b"%d%b" % (seconds, fraction)
+    minutes, seconds = divmod(seconds, 60)
+    if minutes < 60:
+        return b"%dm%d%b" % (minutes, seconds, fraction)
+    return b"%dh%dm%d%b" % (*divmod(minutes, 60), seconds, fraction)
 
 
 def _seconds(time_us: int) -> str:

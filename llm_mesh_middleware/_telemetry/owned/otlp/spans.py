@@ -53,13 +53,18 @@ Recorded = DeferredSpan | ReadableSpan
 def encode_spans(spans: Iterable[Recorded]) -> bytes:
     """Return the body of a request."""
     groups: dict[int, tuple[Recorded, list[bytes]]] = {}
+    latest, fields = None, list[bytes]()
     for span in spans:
-        if isinstance(span, DeferredSpan):
-            key, made = id(span.tracer), _of_deferred(span)  # a tracer has one resource and scope
+        if span.__class__ is DeferredSpan:
+            made, tracer = _of_deferred(span), span.tracer  # which has one resource and scope
+            if tracer is not latest:
+                latest, fields = tracer, groups.setdefault(id(tracer), (span, []))[1]
         else:
-            key, made = id(span), _of_sdk(span)
-        _, fields = groups.get(key) or groups.setdefault(key, (span, []))
-        fields += (b"\x12" + varint(len(made)), made)
+            made, latest, fields = _of_sdk(span), None, []
+            groups[id(span)] = span, fields
+        fields.append(b"\x12")
+        fields.append(varint(len(made)))
+        fields.append(made)
     resources: dict[int, Any] = {}
     by_resource: dict[int, dict[InstrumentationScope | None, list[bytes]]] = {}
     for span, fields in groups.values():
@@ -78,7 +83,7 @@ def encode_spans(spans: Iterable[Recorded]) -> bytes:
 def _of_deferred(span: DeferredSpan) -> bytes:
     """Return a span of ours: nothing of it was dropped, and it has ended."""
     ids, parent, kind, end = span.ids, span.parent, span.kind, _USUAL_END
-    begin = _pack_ids(b"\x0a\x10", ids[:16], b"\x12\x08", ids[16:])
+    begin = _pack_ids(b"\x0a\x10", ids, b"\x12\x08", ids[16:])
     if span.trace_state is not None:
         begin += field(3, _state(span.trace_state))
     if parent is not None:
