@@ -17,7 +17,7 @@ __all__ = [
 ]
 
 
-class Modalities(msgspec.Struct):
+class Modalities(msgspec.Struct, gc=False):
     """Tokens by modality."""
 
     text_tokens: Count | None = None
@@ -32,7 +32,7 @@ class Modalities(msgspec.Struct):
         return tuple((f"{kind}.{direction}", n) for kind, n in amounts.items() if n)
 
 
-class InputDetails(Modalities):
+class InputDetails(Modalities, gc=False):
     """The parts of the input."""
 
     cached_tokens: Count | None = None
@@ -40,7 +40,7 @@ class InputDetails(Modalities):
     cache_write_tokens: Count | None = None
 
 
-class OutputDetails(Modalities):
+class OutputDetails(Modalities, gc=False):
     """The parts of the output."""
 
     reasoning_tokens: Count | None = None

@@ -11,14 +11,14 @@ from ..openai.token_details import InputDetails, OutputDetails, all_modalities, 
 __all__ = ["ChatUsage", "Groq"]
 
 
-class _InputDetails(InputDetails):
+class _InputDetails(InputDetails, gc=False):
     cache_creation_input_tokens: Count | None = None  # DashScope
 
 
 _NO_INPUT, _NO_OUTPUT = _InputDetails(), OutputDetails()
 
 
-class ChatUsage(msgspec.Struct):
+class ChatUsage(msgspec.Struct, gc=False):
     """`usage`, with the members that some providers add.
 
     Some servers use the names of the Responses API.
