@@ -2,6 +2,7 @@
 
     adrive(flow)        steps ... until the flow returns a Reply, or raises
     AsyncDelivery       read()  steps ... until the body yields bytes, or ends
+                        pass_on()  all of it, most of it without this driver (`passage`)
                         aclose() throws the reason into a body that has not ended
 
 One driver serves both, so that the connection of the last attempt stays open for the body.
