@@ -52,6 +52,10 @@ _TIMED = """\
   matches: [{headers: {limit: {exact: request}}}]
   timeouts: {request: 250ms, idle: 200ms}
   backendRefs: [{providerHost: plain.example}]
+- name: whole
+  matches: [{headers: {limit: {exact: whole}}}]
+  timeouts: {request: 400ms}
+  backendRefs: [{providerHost: plain.example}]
 - timeouts: {request: 20s}
   backendRefs: [{providerHost: plain.example}]
 """
