@@ -42,12 +42,22 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Connect]]:
-    """`serve(Quick, limit_concurrency=3)`: a server; what it returns connects to it."""
+    """`serve(Quick, limit_concurrency=3)`: a server; what it returns connects to it.
+
+    The bytes of `waiting` are sent on the first connection before the server accepts it: a busy
+    machine may take longer between the two than a quick server waits.
+    """
     running: list[tuple[uvicorn.Server, threading.Thread]] = []
     sockets: list[socket.socket] = []
 
-    def serve(protocol: type[SidecarProtocol] = SidecarProtocol, **options: Any) -> Connect:
+    def serve(
+        protocol: type[SidecarProtocol] = SidecarProtocol, *, waiting: bytes = b"", **options: Any
+    ) -> Connect:
         listener = socket.create_server(("127.0.0.1", 0))
+        address = listener.getsockname()
+        early = [socket.create_connection(address, 5)] if waiting else []
+        for sock in early:
+            sock.sendall(waiting)
         options = {"http": protocol, "ws": "none", "log_config": None, "lifespan": "off"} | options
         server = uvicorn.Server(uvicorn.Config(app, **options))
         thread = threading.Thread(target=server.run, args=([listener],))
@@ -55,7 +65,7 @@ def serve() -> Iterator[Callable[..., Connect]]:
         running.append((server, thread))
 
         def connect() -> socket.socket:
-            sock = socket.create_connection(listener.getsockname(), 5)
+            sock = early.pop() if early else socket.create_connection(address, 5)
             sockets.append(sock)
             return sock
 
@@ -174,9 +184,7 @@ def test_a_refused_client_may_send_on_until_it_has_read_the_reply(
 def test_a_head_that_does_not_arrive_in_time_is_refused(
     serve: Callable[..., Connect], data: bytes
 ) -> None:
-    sock = serve(Quick)()
-    sock.sendall(data)
-    assert read(sock).startswith(b"HTTP/1.1 408 ")
+    assert read(serve(Quick, waiting=data)()).startswith(b"HTTP/1.1 408 ")
 
 
 def test_a_head_that_drips_has_no_more_time(serve: Callable[..., Connect]) -> None:
@@ -194,16 +202,19 @@ def test_a_silent_connection_is_closed_without_a_word(serve: Callable[..., Conne
 
 
 def test_a_second_head_has_its_time_too(serve: Callable[..., Connect]) -> None:
-    sock = serve(Quick)()
+    class Hasty(SidecarProtocol):
+        """Loses its patience from the second head on."""
+
+    sock = serve(Hasty)()
     sock.sendall(POST)
     assert sock.recv(64 * KIB).startswith(b"HTTP/1.1 200 ")
+    Hasty.head_timeout_s = Quick.head_timeout_s
     sock.sendall(b"GET / HTT")
     assert read(sock).startswith(b"HTTP/1.1 408 ")
 
 
 def test_a_slow_body_has_the_time_of_the_application(serve: Callable[..., Connect]) -> None:
-    sock = serve(Quick)()
-    sock.sendall(POST[:-1])
+    sock = serve(Quick, waiting=POST[:-1])()
     for _ in range(4):
         time.sleep(0.03)  # longer than a head may take
     sock.sendall(POST[-1:])
