@@ -167,7 +167,7 @@ class Passage:
             return
         loop, task, body, step = self._loop, self._task, self._body, self._step
         item: Any = None
-        _enter_task(loop, task)
+        _enter_task(loop, task)  # asyncio has it, and its counterpart, for those who extend it
         try:
             item = body.send(data)
             while item is not step and item.__class__ is bytes:
