@@ -32,6 +32,7 @@ DEPENDENCIES = {
     "msgspec",
     "opentelemetry-instrumentation-httpx",
     "opentelemetry-sdk",
+    "pydantic",
     "pydantic-settings",
     "pyyaml",
     "starlette",
