@@ -231,14 +231,16 @@ class AsyncPooledResponse:
 
     def tap(self, take: Callable[[bytes], object] | None) -> bool:
         """Give what comes from now on to `take`; see `AsyncUpstreamResponse`."""
-        connection, self._take = self._connection, take
-        if connection is None:
-            return False
+        connection = self._connection
         if take is None:
-            return connection.tap(None)
-        if self._begun or self._answer.is_over:
+            self._take = None
+            return connection is not None and connection.tap(None)
+        if connection is None or self._begun or self._answer.is_over:
             return False
-        return connection.tap(self._arrived)
+        if not connection.tap(self._arrived):
+            return False
+        self._take = take  # not before: its owner holds this response, which would be a cycle
+        return True
 
     def _arrived(self, received: bytes) -> None:
         """Give the part of the body in what has come; called by the connection."""

@@ -56,7 +56,7 @@ class LoopConnections(Generic[T]):
         self._finish(loop)
 
     def abandon(self) -> None:
-        """Let go of what belongs to closed loops."""
+        """Drop what belongs to closed loops."""
         for loop in list(self.made):
             if loop.is_closed() and (thing := self.made.pop(loop, None)) is not None:
                 self._abandon(thing)

@@ -30,7 +30,7 @@ class AsyncSending(Protocol):
         """Close the connections."""
 
     def abandon(self) -> None:
-        """Let go of the connections: their event loop is closed."""
+        """Drop the connections: their event loop is closed."""
 
 
 async def run_script(lines: AsyncSending, script: Script, calls: Sequence[Arguments]) -> list[Any]:
@@ -108,7 +108,7 @@ class AsyncLines:
             await asyncio.sleep(0)  # the loop closes its socket
 
     def abandon(self) -> None:
-        """Let go of the connection: its event loop is closed."""
+        """Drop the connection: its event loop is closed."""
         if self._link is not None:
             self._link.abandon()
 
@@ -168,7 +168,7 @@ class AsyncClusterLines:
             self._known.close()
 
     def abandon(self) -> None:
-        """Let go of the connections: their event loop is closed."""
+        """Drop the connections: their event loop is closed."""
         for lines in self._nodes.values():
             lines.abandon()
         if self._known is not None:

@@ -147,7 +147,7 @@ class Link(asyncio.Protocol):
         self._fail(error or Disconnected("the connection was closed"))
 
     def abandon(self) -> None:
-        """Let go of the connection: its event loop is closed, and can call nothing any more.
+        """Drop the connection: its event loop is closed, and can call nothing any more.
 
         The server is told. What waited for an answer has ended with the loop.
         """

@@ -109,7 +109,7 @@ class Pipeline:
         await self._lines.aclose()
 
     def abandon(self) -> None:
-        """Let go of the connections: their event loop is closed."""
+        """Drop the connections: their event loop is closed."""
         self._lines.abandon()
 
     def answered(self, waiting: list[Waiting], answers: list[Any]) -> None:
