@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
 from tests.policies.servers import Server
+from tests.processes import free_port
 
 _SLOTS = 16_384
 _NODES = 3
+_SCRIPTS = ("eval", "evalsha", "fcall")
 
 
 class Cluster:
@@ -22,7 +23,7 @@ class Cluster:
         self.nodes: list[Server] = []
         self._buses: list[int] = []
         for number in range(_NODES):
-            bus = _free_port()
+            bus = free_port()
             file = folder / f"node-{number}.conf"
             options = ("--cluster-enabled", "yes", "--cluster-port", str(bus))
             node = Server(*options, "--cluster-config-file", str(file), "--dir", str(folder))
@@ -56,6 +57,21 @@ class Cluster:
         slot = self.nodes[0].client.execute_command("CLUSTER", "KEYSLOT", key)
         return self.nodes[min(slot * _NODES // _SLOTS, _NODES - 1)]
 
+    def settled(self) -> list[int]:
+        """Return how many scripts each node has run, when nothing more is under way."""
+        counts = [self._scripts()]
+        while len(counts) < 4 or counts[-4:] != [counts[-1]] * 4:
+            time.sleep(0.05)  # longer than a process collects changes
+            counts.append(self._scripts())
+        return counts[-1]
+
+    def _scripts(self) -> list[int]:
+        found = []
+        for node in self.nodes:
+            stats = node.client.info("commandstats")
+            found.append(sum(stats.get(f"cmdstat_{n}", {}).get("calls", 0) for n in _SCRIPTS))
+        return found
+
     def _join(self) -> None:
         for number, node in enumerate(self.nodes):
             first, end = (-(-_SLOTS * each // _NODES) for each in (number, number + 1))
@@ -78,9 +94,3 @@ def _is_whole(node: Server) -> bool:
 def _parsed(text: bytes | str) -> dict[str, str]:
     lines = (text.decode() if isinstance(text, bytes) else text).splitlines()
     return dict(line.split(":", 1) for line in lines if ":" in line)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port

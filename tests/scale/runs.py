@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.policies.cluster import Cluster
 from tests.processes import Program
-from tests.scale.cluster import Cluster
 from tests.scale.load import USERS, call_all
 from tests.scale.meshes import Mesh, meshes
 
@@ -58,11 +59,16 @@ def run_processes(
 ) -> list[Figures]:
     """Call some of the processes `calls` times each; nobody comes near the limit."""
     limit = f"{{{_BY_USER}, tokens: 100G, per: 24h}}" if is_limited else None
-    with _upstream() as upstream, Cluster() as cluster:
+    with _upstream() as upstream, _cluster(folder) as cluster:
         url = upstream.wait_line(_RUNNING)[1]
         with meshes(max(counts), folder, upstream=url, store=cluster.url, limit=limit) as found:
             asyncio.run(call_all(found, _WARM_UP))
             return [_measure(found[:count], cluster, calls, is_limited) for count in counts]
+
+
+def _cluster(folder: Path) -> Cluster:
+    """Return a new cluster; several may use the folder, one after the other."""
+    return Cluster(Path(tempfile.mkdtemp(dir=folder)))
 
 
 def _measure(meshes: Sequence[Mesh], cluster: Cluster, calls: int, is_limited: bool) -> Figures:
@@ -80,7 +86,7 @@ def _measure(meshes: Sequence[Mesh], cluster: Cluster, calls: int, is_limited: b
 def run_limits(processes: int, folder: Path, *, limit: int = 50) -> Limits:
     """Call twice as often as the limit allows each user, at all processes at once."""
     item = f"{{{_BY_USER}, requests: {limit}, per: 24h}}"
-    with _upstream() as upstream, Cluster() as cluster:
+    with _upstream() as upstream, _cluster(folder) as cluster:
         url = upstream.wait_line(_RUNNING)[1]
         with meshes(processes, folder, upstream=url, store=cluster.url, limit=item) as found:
             answers = asyncio.run(call_all(found, 2 * limit * len(USERS) // processes))
