@@ -87,7 +87,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--documented",
         action="store_true",
-        help="the figures of the documentation and no others, in about ten minutes",
+        help="the figures of the documentation and no others, in a quarter of an hour",
     )
     parser.add_argument(
         "--with",

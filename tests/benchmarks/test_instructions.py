@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 LIMITS = {
     "unary, no SDK": 310,
     "SDK of ours": 406,
-    "SDK of the application": 1075,
+    "SDK of the application": 905,
     "access line": 347,
     "event of a stream": 19.3,
     "translation": 620,
