@@ -16,6 +16,7 @@ from llm_mesh_middleware.exceptions import ClientDisconnected
 from llm_mesh_middleware.testing import Gate, Stream, chat_stream
 from tests.conftest import DASHSCOPE, Providers
 from tests.engine.meshes import Recorders
+from tests.scopes import scope_of
 
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -52,16 +53,8 @@ async def ask(mesh: Mesh, send: Send) -> None:
             await asyncio.Event().wait()
         return messages.pop()
 
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": "/",
-        "http_version": "1.1",
-        "headers": [(b"host", DASHSCOPE.encode())],
-        "client": ("127.0.0.1", 1),
-    }
     async with asyncio.timeout(5):
-        await app(scope, receive, send)
+        await app(scope_of(DASHSCOPE), receive, send)
 
 
 async def at_once(message: Message) -> None:

@@ -14,6 +14,7 @@ from llm_mesh_middleware.exceptions import ClientDisconnected
 from llm_mesh_middleware.testing import Stream, chat_stream
 from tests.conftest import DASHSCOPE, Providers
 from tests.engine.meshes import Recorders
+from tests.scopes import scope_of
 
 EVENTS = chat_stream(["Good ", "morning"])
 
@@ -37,16 +38,8 @@ async def ask(mesh: Mesh, *, reads: int, stream: bool) -> None:
         if sent > reads:  # as a server does whose buffer is full
             await asyncio.Event().wait()
 
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": "/",
-        "http_version": "1.1",
-        "headers": [(b"host", DASHSCOPE.encode())],
-        "client": ("127.0.0.1", 1),
-    }
     async with asyncio.timeout(5):
-        await app(scope, receive, send)
+        await app(scope_of(DASHSCOPE), receive, send)
 
 
 @pytest.mark.parametrize("reads", [0, 1])

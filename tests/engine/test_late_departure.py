@@ -11,6 +11,7 @@ import pytest
 
 from llm_mesh_middleware import LLMMeshMiddleware
 from tests.conftest import DASHSCOPE, Providers
+from tests.scopes import scope_of
 
 
 @pytest.mark.parametrize("engine", ["aiohttp", "httpx"])
@@ -37,15 +38,7 @@ async def test_its_upstream_connection_is_used_again(
             if message["type"] == "http.response.body" and not message.get("more_body"):
                 over.set()
 
-        scope = {
-            "type": "http",
-            "method": "POST",
-            "path": "/",
-            "http_version": "1.1",
-            "headers": [(b"host", DASHSCOPE.encode())],
-            "client": ("127.0.0.1", 1),
-        }
-        await app(scope, receive, send)
+        await app(scope_of(DASHSCOPE), receive, send)
         assert over.is_set()
 
     for _ in range(5):
